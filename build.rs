@@ -1,0 +1,46 @@
+//! Compiles `proto/` with protox, so that no system protoc is needed, and keeps the descriptors for reflection.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use prost::Message;
+
+/// Messages whose `Debug` would print a citizen's data: theirs is written by hand in `src/proto.rs`.
+const PERSONAL: &[&str] = &[
+    ".dancu.registry.v1.Person",
+    ".dancu.registry.v1.PersonName",
+    ".dancu.registry.v1.PartialDate",
+    ".dancu.registry.v1.Address",
+    ".dancu.registry.v1.PersonKey",
+    ".dancu.registry.v1.Claim",
+    ".dancu.registry.v1.KeyResolution",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new("proto");
+    println!("cargo:rerun-if-changed=proto");
+    let mut files = Vec::new();
+    collect(root, &mut files)?;
+    files.sort();
+
+    let descriptors = protox::compile(&files, [root])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("dancu.descriptors.bin"), descriptors.encode_to_vec())?;
+
+    let mut config = tonic_prost_build::Config::new();
+    config.bytes(["."]).skip_debug(PERSONAL.iter().copied());
+    tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
+    Ok(())
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! dancu: a replicated population registry.
+//!
+//! Central and provincial nodes keep citizen records in a Raft-replicated key-value store on RocksDB. Services read,
+//! write and verify over gRPC; a verification is linearizable at every node.
+//!
+//! ```text
+//! main -> cli -> everything below
+//!         service   gRPC for services and operators: requests in, statuses out
+//!         http      metrics, health
+//!         client    the typed client: goes on at another node, retries safely
+//!         raft      consensus: the only folder that names openraft
+//!         storage   disk: the only folder that names rocksdb
+//!         domain    the rules of the register: pure, no clock, no random, no disk
+//!         config, telemetry, metrics, proto: leaves that all may use
+//! ```
+//!
+//! Each folder's `mod.rs` explains itself; `tests/it/tidy` holds the direction of imports.
+
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod metrics;
+pub mod proto;
+pub mod raft;
+pub mod service;
+pub mod storage;
+pub mod telemetry;
