@@ -1,0 +1,224 @@
+//! Deciding writes: a command and what the register holds in, a [`Decision`] out.
+//!
+//! ```text
+//!  View (rows)  Counters   Command
+//!       \          |         /
+//!        +------ decide ----+
+//!                  |
+//!    Decision { effects: rows to write, in order
+//!               reply:   kept under the request id, and given to whoever asks again with it
+//!               counters: as they stand after it }
+//! ```
+//!
+//! * A **write** adds a person, replaces a record or replaces some of its fields. It ends as `Written` or as
+//!   `Rejected`; there is nothing between.
+//! * A **write set** holds several. EACH decides one after the other, each seeing what those before it did; a
+//!   rejected one stops nobody. ALL_OR_NOTHING has one revision for all that it changes, may name a person once, and
+//!   falls as a whole: the write at fault keeps its reason, the others say BATCH_ABORTED, nothing is written.
+//! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision.
+//!
+//! The revision counts changes, so `record_revision` of a changed record is the counter after that change, and two
+//! changes never share one (but for the members of an all-or-nothing batch, which are different people). A person
+//! that is found to be as the write wants it is answered with `changed: false`, and no counter moves.
+//!
+//! A personal id that leaves a record's `personal_id` goes into its `cancelled_personal_ids` by itself, so that it
+//! keeps leading to the person; one that stands there cannot be taken out (see [`aliases`]).
+//!
+//! # Who does what
+//!
+//! | file | part |
+//! |---|---|
+//! | `mod.rs` | the interface, and the counters |
+//! | `write.rs` | one write |
+//! | `patch.rs` | the paths of an update mask |
+//! | `aliases.rs` | the numbers that lead to a person |
+//! | `set.rs` | several writes |
+//! | `node.rs` | node ids |
+//! | `overlay.rs` | a view with effects on top |
+//!
+//! # Deliberately absent
+//!
+//! Whether the request id was seen before: storage asks its request table, and calls `decide` only for a new one.
+//! Time: `Counters::time_ms` was set by storage from the batch; a decision only copies it.
+
+mod aliases;
+#[cfg(test)]
+mod model;
+mod node;
+mod overlay;
+pub(in crate::domain) mod patch;
+#[cfg(test)]
+mod properties;
+mod set;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+
+pub use overlay::Overlay;
+
+use super::error::rejection;
+use crate::proto::registry::{
+    ErrorReason, Rejection, RequestContext, WriteOutcome, Written, write_outcome::Outcome,
+};
+use crate::proto::store::{Command, NodeRow, PersonRow, PersonalIdRow, Reply, command::Op, reply};
+
+/// What `decide` may look at. Every method answers from one consistent state. An error is a fault of this machine,
+/// and ends the decision.
+pub trait View {
+    /// What can go wrong when a row is read.
+    type Error;
+
+    /// The current record of a person.
+    fn person(&self, uid: u64) -> Result<Option<PersonRow>, Self::Error>;
+    /// Whose a personal id is, active or cancelled.
+    fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, Self::Error>;
+    /// Who holds a CMND number, in ascending order.
+    fn old_id_holders(&self, number: &str) -> Result<Vec<u64>, Self::Error>;
+    /// A node id that was given out.
+    fn node(&self, id: u64) -> Result<Option<NodeRow>, Self::Error>;
+    /// The node of this name that has not left.
+    fn live_node_named(&self, name: &str) -> Result<Option<u64>, Self::Error>;
+}
+
+/// The replicated counters. A fresh register has them all at 0; the first uid and the first node id given out are 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Changes so far: the revision of the last one.
+    pub revision: u64,
+    /// The uid of the next person; 0 counts as 1.
+    pub next_person_uid: u64,
+    /// The id of the next node; 0 counts as 1.
+    pub next_node_id: u64,
+    /// The time of the batch being applied, in milliseconds since 1970, never going back.
+    pub time_ms: u64,
+    /// People held.
+    pub persons: u64,
+}
+
+/// A row to write. Storage executes effects in order.
+#[derive(Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most effects are the large one, and none lives long")]
+pub enum Effect {
+    /// Writes a person's record; the previous version, if any, goes into the history.
+    PutPerson {
+        /// The new version.
+        row: PersonRow,
+        /// The version it takes the place of.
+        previous: Option<PersonRow>,
+    },
+    /// Writes the alias of a personal id.
+    PutPersonalId {
+        /// The number.
+        number: String,
+        /// Whose it is.
+        row: PersonalIdRow,
+    },
+    /// Adds a holder of a CMND number.
+    AddOldId {
+        /// The number.
+        number: String,
+        /// The holder.
+        uid: u64,
+    },
+    /// Removes a holder of a CMND number.
+    RemoveOldId {
+        /// The number.
+        number: String,
+        /// The holder.
+        uid: u64,
+    },
+    /// Writes a node id's row.
+    PutNode {
+        /// The id.
+        id: u64,
+        /// The row.
+        row: NodeRow,
+    },
+}
+
+/// Names the kind of row and its internal id, never a number that leads to a person.
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PutPerson { row, .. } => write!(f, "PutPerson({})", uid_of(row)),
+            Self::PutPersonalId { row, .. } => write!(f, "PutPersonalId({})", row.person_uid),
+            Self::AddOldId { uid, .. } => write!(f, "AddOldId({uid})"),
+            Self::RemoveOldId { uid, .. } => write!(f, "RemoveOldId({uid})"),
+            Self::PutNode { id, .. } => write!(f, "PutNode({id})"),
+        }
+    }
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Rows to write; empty when nothing changed.
+    pub effects: Vec<Effect>,
+    /// The answer.
+    pub reply: Reply,
+    /// The counters after it.
+    pub counters: Counters,
+}
+
+/// Decides a command. The same rows, counters and command give the same decision on every node. A malformed command
+/// is rejected; only the view's error is an error.
+pub fn decide<V: View>(view: &V, counters: Counters, command: &Command) -> Result<Decision, V::Error> {
+    let empty = RequestContext::default();
+    let context = command.context.as_ref().unwrap_or(&empty);
+    let decided = match &command.op {
+        None => Err(rejection(ErrorReason::FieldInvalid, "op", "a command must say what to do").into()),
+        Some(Op::Write(write)) => set::one(view, counters, context, write),
+        Some(Op::WriteSet(set)) => set::several(view, counters, context, set),
+        Some(Op::AllocateNode(allocate)) => node::allocate(view, counters, allocate),
+        Some(Op::RetireNode(retire)) => node::retire(view, counters, retire),
+    };
+    match decided {
+        Ok(decision) => Ok(decision),
+        Err(Stop::Rejected(rejection)) => {
+            Ok(decision(Vec::new(), reply::Reply::Rejected(rejection), counters))
+        }
+        Err(Stop::View(error)) => Err(error),
+    }
+}
+
+/// Why a decision ended early: it is decided (a rejection), or it cannot be (the view failed).
+enum Stop<E> {
+    Rejected(Rejection),
+    View(E),
+}
+
+impl<E> From<Rejection> for Stop<E> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl<E> Stop<E> {
+    fn rejected<T>(reason: ErrorReason, field: &str, detail: &str) -> Result<T, Self> {
+        Err(Self::Rejected(rejection(reason, field, detail)))
+    }
+}
+
+fn decision(effects: Vec<Effect>, reply: reply::Reply, counters: Counters) -> Decision {
+    Decision { effects, reply: Reply { reply: Some(reply), revision: counters.revision }, counters }
+}
+
+fn written(written: Written) -> WriteOutcome {
+    WriteOutcome { outcome: Some(Outcome::Written(written)) }
+}
+
+fn rejected(rejection: Rejection) -> WriteOutcome {
+    WriteOutcome { outcome: Some(Outcome::Rejected(rejection)) }
+}
+
+/// The uid inside a row; 0 in a row that has no person, which storage never holds.
+fn uid_of(row: &PersonRow) -> u64 {
+    row.person.as_ref().map_or(0, |person| person.uid)
+}
+
+/// Uids and node ids count from 1, also where the counter was never set.
+fn next(counter: u64) -> u64 {
+    counter.max(1)
+}

@@ -1,0 +1,104 @@
+//! A view with effects on top: what the register will hold once they are written.
+//!
+//! A write set looks through one, so that its second write sees what its first did; storage looks through one while
+//! it gathers the effects of a whole log entry into a single batch of rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Effect, View, uid_of};
+use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
+
+/// A [`View`] over another one and the effects applied since.
+pub struct Overlay<'a, V: View> {
+    base: &'a V,
+    persons: BTreeMap<u64, PersonRow>,
+    personal_ids: BTreeMap<String, PersonalIdRow>,
+    /// Number, then holder: true when it was added last, false when it was removed last.
+    old_ids: BTreeMap<String, BTreeMap<u64, bool>>,
+    nodes: BTreeMap<u64, NodeRow>,
+}
+
+impl<'a, V: View> Overlay<'a, V> {
+    /// An overlay that shows what its base shows.
+    pub fn new(base: &'a V) -> Self {
+        Self {
+            base,
+            persons: BTreeMap::new(),
+            personal_ids: BTreeMap::new(),
+            old_ids: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    /// Puts effects on top, in order.
+    pub fn apply(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::PutPerson { row, .. } => {
+                    self.persons.insert(uid_of(row), row.clone());
+                }
+                Effect::PutPersonalId { number, row } => {
+                    self.personal_ids.insert(number.clone(), *row);
+                }
+                Effect::AddOldId { number, uid } => self.set_holder(number, *uid, true),
+                Effect::RemoveOldId { number, uid } => self.set_holder(number, *uid, false),
+                Effect::PutNode { id, row } => {
+                    self.nodes.insert(*id, row.clone());
+                }
+            }
+        }
+    }
+
+    fn set_holder(&mut self, number: &str, uid: u64, holds: bool) {
+        self.old_ids.entry(number.to_owned()).or_default().insert(uid, holds);
+    }
+}
+
+impl<V: View> View for Overlay<'_, V> {
+    type Error = V::Error;
+
+    fn person(&self, uid: u64) -> Result<Option<PersonRow>, V::Error> {
+        match self.persons.get(&uid) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.base.person(uid),
+        }
+    }
+
+    fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, V::Error> {
+        match self.personal_ids.get(number) {
+            Some(row) => Ok(Some(*row)),
+            None => self.base.personal_id(number),
+        }
+    }
+
+    fn old_id_holders(&self, number: &str) -> Result<Vec<u64>, V::Error> {
+        let base = self.base.old_id_holders(number)?;
+        let Some(changed) = self.old_ids.get(number) else { return Ok(base) };
+        let mut holders: BTreeSet<u64> = base.into_iter().collect();
+        for (&uid, &holds) in changed {
+            if holds {
+                holders.insert(uid);
+            } else {
+                holders.remove(&uid);
+            }
+        }
+        Ok(holders.into_iter().collect())
+    }
+
+    fn node(&self, id: u64) -> Result<Option<NodeRow>, V::Error> {
+        match self.nodes.get(&id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.base.node(id),
+        }
+    }
+
+    fn live_node_named(&self, name: &str) -> Result<Option<u64>, V::Error> {
+        let here = self.nodes.iter().find(|(_, row)| !row.retired && row.name == name);
+        if let Some((&id, _)) = here {
+            return Ok(Some(id));
+        }
+        // A node of the base that the overlay also holds is known by its newer row, which did not match.
+        let below = self.base.live_node_named(name)?;
+        Ok(below.filter(|id| !self.nodes.contains_key(id)))
+    }
+}

@@ -1,0 +1,101 @@
+//! Every bound that a comment in `proto/dancu/registry/v1` states, and the rules between fields of one message.
+//!
+//! Each check takes a message and returns a [`Rejection`] with the dotted path of the field at fault, as in
+//! `person.birth_date` or `person.old_id_numbers[1]`. Paths begin at the write (`CreatePerson`, `UpdatePerson`,
+//! `PatchPerson`) or at the request, so that the service, which checks early, and [`super::command::decide`], which
+//! checks again, name a field alike.
+//!
+//! * `request.rs`: contexts, keys, read options, counts.
+//! * `person.rs`: a record and its parts.
+//! * `write.rs`: one write, or a batch of them.
+//!
+//! What needs the rows of the register is not here: whether an identifier is taken, or a revision is current.
+
+mod person;
+mod request;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(in crate::domain) use person::is_alpha2;
+pub use person::{address, person};
+pub use request::{
+    context_for_import, context_for_read, context_for_write, history_limit, key, keys, node_name,
+    read_options, subject, subjects,
+};
+pub use write::{create, import_chunk, mask, patch, update, write, writes};
+
+use super::error::rejection;
+use super::text;
+use crate::proto::registry::{ErrorReason, Rejection};
+
+/// Characters of each part of a birth name.
+pub const NAME_PART_CHARS: usize = 100;
+/// Characters of another name, and of a claimed text.
+pub const NAME_CHARS: usize = 300;
+/// Other names, cancelled personal ids and CMND numbers of one person, of each at most this many.
+pub const LIST_ITEMS: usize = 8;
+/// Nationalities of one person.
+pub const NATIONALITIES: usize = 4;
+/// Characters of an address's detail.
+pub const DETAIL_CHARS: usize = 200;
+/// Characters of a request id.
+pub const REQUEST_ID_CHARS: usize = 40;
+/// Characters of an import's request id, to which the chunk's number is added.
+pub const IMPORT_ID_CHARS: usize = 28;
+/// Writes of a batch, people of a chunk, keys or subjects of a request.
+pub const BATCH_ITEMS: usize = 1_000;
+/// Bytes of the writes of a batch, or of the people of a chunk, as protobuf and without the framing between them.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Claims about one subject.
+pub const CLAIMS: usize = 32;
+/// Versions that one page of history may hold.
+pub const HISTORY_LIMIT: usize = 1_000;
+/// Versions in a page of history when the request names no number.
+pub const HISTORY_DEFAULT: usize = 100;
+/// The highest age a bounded-stale read may accept: one day, in milliseconds.
+pub const MAX_STALENESS_MS: u64 = 86_400_000;
+/// Characters of a node's name.
+pub const NODE_NAME_CHARS: usize = 64;
+
+type Checked = Result<(), Rejection>;
+
+fn refuse(reason: ErrorReason, field: &str, detail: impl Into<String>) -> Checked {
+    Err(rejection(reason, field, detail))
+}
+
+/// The path of `name` inside `prefix`, which may be empty.
+fn at(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// Gives the outcome of a low-level check its reason and field.
+fn as_reason(
+    checked: Result<(), &'static str>,
+    reason: ErrorReason,
+    field: impl FnOnce() -> String,
+) -> Checked {
+    checked.map_err(|detail| rejection(reason, field(), detail))
+}
+
+fn at_most_chars(text: &str, max: usize, field: impl FnOnce() -> String) -> Checked {
+    if text::longer_than(text, max) {
+        return Err(rejection(ErrorReason::TooLarge, field(), format!("at most {max} characters")));
+    }
+    Ok(())
+}
+
+fn at_most_items(count: usize, max: usize, field: &str) -> Checked {
+    if count > max {
+        return refuse(ErrorReason::TooLarge, field, format!("at most {max} items"));
+    }
+    Ok(())
+}
+
+/// Lists that stand for a whole request are 1 to `max` long.
+fn one_to(count: usize, max: usize, field: &str) -> Checked {
+    if count == 0 {
+        return refuse(ErrorReason::FieldInvalid, field, format!("1 to {max} items"));
+    }
+    at_most_items(count, max, field)
+}
