@@ -1,0 +1,194 @@
+//! One generation of the state: a RocksDB in a folder of its own.
+//!
+//! `state/CURRENT` names the live one. Installing a snapshot makes the next one and swaps the name; whoever still
+//! reads the old one goes on, and its folder goes with its last reader.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rocksdb::{DB, DBPinnableSlice, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
+
+use super::files;
+use super::position::Position;
+use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table};
+use crate::storage::codec;
+use crate::storage::error::StorageError;
+
+/// The file that names the live generation.
+const CURRENT: &str = "CURRENT";
+
+/// The name of generation `number`.
+pub(super) fn name(number: u64) -> String {
+    format!("g{number:06}")
+}
+
+/// The number of the generation with this name.
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix('g')?.parse().ok()
+}
+
+/// Reads which generation is live.
+pub(super) fn read_current(state_folder: &Path) -> Result<Option<u64>, StorageError> {
+    let path = state_folder.join(CURRENT);
+    let Some(sealed) = files::read_if_there(&path)? else { return Ok(None) };
+    let what = path.display().to_string();
+    let named = std::str::from_utf8(codec::unseal(&what, &sealed)?).ok().and_then(number);
+    named.map(Some).ok_or_else(|| StorageError::corrupt(what, "it names no generation"))
+}
+
+/// Makes a generation the live one, durably.
+pub(super) fn write_current(state_folder: &Path, number: u64) -> Result<(), StorageError> {
+    files::replace(&state_folder.join(CURRENT), &codec::seal(name(number).as_bytes()))
+}
+
+/// Removes every generation but the live one.
+pub(super) fn remove_stale(state_folder: &Path, live: Option<u64>) -> Result<(), StorageError> {
+    for found in files::names(state_folder)? {
+        if number(&found).is_some_and(|number| Some(number) != live) {
+            files::remove_folder(&state_folder.join(found))?;
+        }
+    }
+    Ok(())
+}
+
+/// A row as it is stored, key and value, or why it cannot be read.
+pub(super) type RawRow = Result<(Box<[u8]>, Box<[u8]>), StorageError>;
+
+/// An open generation.
+pub(super) struct Generation {
+    // Before `folder`: RocksDB is closed before its files may go.
+    db: DB,
+    folder: Folder,
+    number: u64,
+}
+
+/// The folder of a generation, removed with its last user once it is doomed.
+struct Folder {
+    path: PathBuf,
+    doomed: AtomicBool,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.doomed.load(Ordering::Acquire)
+            && let Err(error) = files::remove_folder(&self.path)
+        {
+            tracing::warn!(%error, "an old generation of the state stays until the next start");
+        }
+    }
+}
+
+impl Generation {
+    /// Opens generation `number`; an empty one is made if `create`.
+    pub fn open(
+        state_folder: &Path,
+        number: u64,
+        rocks: &Options,
+        create: bool,
+    ) -> Result<Arc<Self>, StorageError> {
+        let path = state_folder.join(name(number));
+        if !create && !path.join("CURRENT").exists() {
+            // RocksDB would leave a folder behind that looks like an attempt to make one.
+            return Err(StorageError::corrupt(path.display().to_string(), "there is no database in it"));
+        }
+        let mut rocks = rocks.clone();
+        rocks.create_if_missing(create);
+        rocks.create_missing_column_families(create);
+        let tables = Table::ALL.map(|table| (table.name(), rocks.clone()));
+        let db = DB::open_cf_with_opts(&rocks, &path, tables).map_err(StorageError::rocks("open", &path))?;
+        Ok(Arc::new(Self { db, folder: Folder { path, doomed: AtomicBool::new(false) }, number }))
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// RocksDB itself, for what only it can do.
+    pub fn db(&self) -> &DB {
+        &self.db
+    }
+
+    /// Lets the folder go with the last user.
+    pub fn doom(&self) {
+        self.folder.doomed.store(true, Ordering::Release);
+    }
+
+    /// RocksDB's handle of a table.
+    pub fn table(&self, table: Table) -> &rocksdb::ColumnFamily {
+        self.db.cf_handle(table.name()).expect("open() opened every table")
+    }
+
+    /// A value as it is stored.
+    pub fn value(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
+        self.db.get_pinned_cf(self.table(table), key).map_err(StorageError::rocks("read", self.path()))
+    }
+
+    /// A row.
+    pub fn row<R: Row>(&self, key: &[u8]) -> Result<Option<R>, StorageError> {
+        self.value(R::TABLE, key)?.map(|value| R::from_value(&value)).transpose()
+    }
+
+    /// The rows of a table from a key on, in order: keys and values as they are stored.
+    pub fn rows_from<'a>(
+        &'a self,
+        table: Table,
+        from: &[u8],
+        options: ReadOptions,
+    ) -> impl Iterator<Item = RawRow> + 'a {
+        let start = IteratorMode::From(from, Direction::Forward);
+        let rows = self.db.iterator_cf_opt(self.table(table), options, start);
+        rows.map(|row| row.map_err(StorageError::rocks("read", self.path())))
+    }
+
+    /// The rows whose keys begin with a prefix, in order.
+    pub fn rows_with_prefix<'a>(
+        &'a self,
+        table: Table,
+        prefix: &'a [u8],
+    ) -> impl Iterator<Item = RawRow> + 'a {
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(rocksdb::PrefixRange(prefix));
+        self.rows_from(table, prefix, options)
+    }
+
+    /// Writes a batch: all of it or nothing, visible at once, on disk with the next flush.
+    ///
+    /// # Errors
+    /// Also when an earlier flush or compaction failed in the background: RocksDB would go on taking writes into
+    /// memory, and the state would grow ever further from what is on disk.
+    pub fn write(&self, batch: WriteBatch) -> Result<(), StorageError> {
+        let errors = self.db.property_int_value(rocksdb::properties::BACKGROUND_ERRORS);
+        match errors.map_err(StorageError::rocks("ask for the health of", self.path()))? {
+            None | Some(0) => {}
+            Some(_) => self.background_error()?,
+        }
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(batch, &options).map_err(StorageError::rocks("write to", self.path()))
+    }
+
+    /// A flush tells what is wrong; RocksDB offers no other way to ask.
+    fn background_error(&self) -> Result<(), StorageError> {
+        self.flush()?;
+        Err(StorageError::stopped(format!("a flush or compaction of {} failed", self.path().display())))
+    }
+
+    /// Writes everything in memory to disk, durably.
+    pub fn flush(&self) -> Result<(), StorageError> {
+        let tables = Table::ALL.map(|table| self.table(table));
+        let flushed = self.db.flush_cfs_opt(&tables.each_ref(), &rocksdb::FlushOptions::default());
+        flushed.map_err(StorageError::rocks("flush", self.path()))
+    }
+
+    /// How far this generation has applied the log.
+    pub fn position(&self) -> Result<Position, StorageError> {
+        Position::from_rows(self.row(APPLIED_KEY)?, self.row(MEMBERSHIP_KEY)?)
+    }
+}

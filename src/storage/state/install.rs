@@ -1,0 +1,101 @@
+//! Installing a snapshot: the next generation is made beside the live one, and one rename makes it live.
+//!
+//! ```text
+//! step         state/ on disk                          a crash after it opens
+//! Linked       .tmp-g000002 (links and copies)         the old one
+//! Named        g000002, synced                         the old one
+//! Opened       g000002 was opened and compared         the old one
+//! Swapped      CURRENT -> g000002                      the new one
+//! Published    (in memory)                             the new one
+//! ```
+//!
+//! The snapshot's own folder stays complete throughout, so a crash before `Swapped` loses no work: at the next start
+//! the store finds a snapshot that is ahead of its state and installs it.
+
+use std::fs;
+use std::path::Path;
+
+use super::generation::{self, Generation};
+use super::snapshot::{Snapshot, is_table};
+use super::{Live, StateStore, files, locked};
+use crate::storage::error::StorageError;
+
+/// Where an installation may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The files are there under an unfinished name.
+    Linked,
+    /// The folder has its name.
+    Named,
+    /// RocksDB opened it, and it holds what the manifest says.
+    Opened,
+    /// It is the live generation on disk.
+    Swapped,
+    /// It is the live generation in memory.
+    Published,
+}
+
+impl StateStore {
+    /// Replaces the state by a snapshot that this node made or received, and makes it the newest snapshot. Views go
+    /// on with the state they began with. A snapshot that is not ahead of the state changes nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` when the files do not hold what the manifest says, or a fault of the disk. The state on disk is the
+    /// old one or the new one, whole; this store takes no more entries.
+    pub fn install(&self, snapshot: &Snapshot) -> Result<(), StorageError> {
+        let mut writer = locked(&self.0.writer);
+        writer.check()?;
+        let live = self.live();
+        if snapshot.index() > live.position.index() {
+            let swapped = self.swap(snapshot, &live);
+            writer.note(swapped)?;
+            writer.earliest_expiry = 0;
+        }
+        self.publish(snapshot);
+        self.reached(Step::Published);
+        Ok(())
+    }
+
+    fn swap(&self, snapshot: &Snapshot, old: &Live) -> Result<(), StorageError> {
+        let state = self.state_folder();
+        let number = old.generation.number() + 1;
+        let folder = state.join(generation::name(number));
+        let tmp = files::tmp_of(&folder);
+        link(snapshot, &tmp)?;
+        self.reached(Step::Linked);
+        files::rename(&tmp, &folder)?;
+        self.reached(Step::Named);
+        let new = Generation::open(&state, number, &self.0.rocks, false)?;
+        let position = new.position()?;
+        if Some(position.to_applied()) != snapshot.manifest().applied {
+            new.doom();
+            let what = format!("snapshot {}", snapshot.folder().display());
+            return Err(StorageError::corrupt(what, "its tables are not at the point its manifest names"));
+        }
+        self.reached(Step::Opened);
+        generation::write_current(&state, number)?;
+        self.reached(Step::Swapped);
+        old.generation.doom();
+        self.go_live(Live { generation: new, position: position.into() }, Vec::new());
+        Ok(())
+    }
+}
+
+/// Makes a folder with the snapshot's files: table files are shared, because nobody ever changes them; the others are
+/// copied, because RocksDB goes on writing them.
+fn link(snapshot: &Snapshot, to: &Path) -> Result<(), StorageError> {
+    if to.exists() {
+        fs::remove_dir_all(to).map_err(StorageError::io("remove", to))?;
+    }
+    files::create_folder(to)?;
+    for file in &snapshot.manifest().files {
+        let (source, target) = (snapshot.folder().join(&file.name), to.join(&file.name));
+        if is_table(&file.name) {
+            fs::hard_link(&source, &target).map_err(StorageError::io("link", &target))?;
+        } else {
+            fs::copy(&source, &target).map_err(StorageError::io("copy to", &target))?;
+            files::sync_file(&target)?;
+        }
+    }
+    files::sync_folder(to)
+}

@@ -1,0 +1,74 @@
+//! How far the log has been applied, and the counters at that point.
+
+use std::sync::Arc;
+
+use super::tables::Table;
+use crate::domain::command::Counters;
+use crate::proto::store::{Applied, LogId, StoredMembership};
+use crate::storage::error::StorageError;
+
+/// The state machine's place in the log. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Position {
+    /// The last entry applied.
+    pub log_id: Option<LogId>,
+    /// The last membership applied.
+    pub membership: Option<Arc<StoredMembership>>,
+    /// What `decide` counts.
+    pub counters: Counters,
+    /// SHA-256 chain over every entry applied and every row it wrote; 32 zeros before the first.
+    pub chain_hash: [u8; 32],
+}
+
+impl Position {
+    /// Before the first entry: ids and uids begin with 1.
+    fn start() -> Applied {
+        Applied { next_person_uid: 1, next_node_id: 1, chain_hash: vec![0; 32].into(), ..Applied::default() }
+    }
+
+    /// From the rows of the meta table.
+    pub fn from_rows(
+        applied: Option<Applied>,
+        membership: Option<StoredMembership>,
+    ) -> Result<Self, StorageError> {
+        let applied = applied.unwrap_or_else(Self::start);
+        let chain_hash = applied.chain_hash.as_ref().try_into();
+        Ok(Self {
+            log_id: applied.log_id,
+            membership: membership.map(Arc::new),
+            counters: Counters {
+                revision: applied.revision,
+                next_person_uid: applied.next_person_uid,
+                next_node_id: applied.next_node_id,
+                time_ms: applied.time_ms,
+                persons: applied.persons,
+            },
+            chain_hash: chain_hash
+                .map_err(|_| StorageError::corrupt(Table::Meta.row(), "the chain hash is not 32 bytes"))?,
+        })
+    }
+
+    /// The row of the meta table: all but the membership.
+    pub fn to_row(&self) -> Applied {
+        Applied {
+            log_id: self.log_id,
+            membership: None,
+            revision: self.counters.revision,
+            next_person_uid: self.counters.next_person_uid,
+            next_node_id: self.counters.next_node_id,
+            time_ms: self.counters.time_ms,
+            chain_hash: self.chain_hash.to_vec().into(),
+            persons: self.counters.persons,
+        }
+    }
+
+    /// All of it.
+    pub fn to_applied(&self) -> Applied {
+        Applied { membership: self.membership.as_deref().cloned(), ..self.to_row() }
+    }
+
+    /// Index of the last entry applied.
+    pub fn index(&self) -> Option<u64> {
+        self.log_id.map(|id| id.index)
+    }
+}

@@ -1,0 +1,189 @@
+//! The tables of the state machine: their names, keys and values.
+//!
+//! Every value is a format byte and protobuf (`storage::codec`); the exceptions are empty values, where the key says
+//! it all. Numbers in keys are big endian, so that RocksDB's byte order is their order.
+
+use prost::Message;
+
+use crate::proto::store::{self, NodeRow, OldIdRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership};
+use crate::storage::codec;
+use crate::storage::error::StorageError;
+
+/// A table: one column family of RocksDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Table {
+    /// uid -> the current version of a record.
+    Person = 1,
+    /// uid, revision descending -> an earlier version of a record.
+    History = 2,
+    /// What a number leads to; see [`personal_id_key`] and [`old_id_key`].
+    Alias = 3,
+    /// Agency and request id -> the first reply.
+    Request = 4,
+    /// Expiry and request key -> nothing: the order in which request rows go.
+    RequestExpiry = 5,
+    /// Node id -> whom it was given to.
+    Node = 6,
+    /// The state machine's bookkeeping; neither part of the chain hash nor of the digest.
+    Meta = 7,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Self; 7] = [
+        Self::Person,
+        Self::History,
+        Self::Alias,
+        Self::Request,
+        Self::RequestExpiry,
+        Self::Node,
+        Self::Meta,
+    ];
+
+    /// The tables that are equal, byte for byte, on every node that applied the same log.
+    pub const REPLICATED: [Self; 6] =
+        [Self::Person, Self::History, Self::Alias, Self::Request, Self::RequestExpiry, Self::Node];
+
+    /// The name of its column family.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::History => "history",
+            Self::Alias => "alias",
+            Self::Request => "request",
+            Self::RequestExpiry => "request_expiry",
+            Self::Node => "node",
+            Self::Meta => "meta",
+        }
+    }
+
+    /// How an error names one of its rows: without the key, which may be a citizen's number.
+    pub fn row(self) -> String {
+        format!("a row of table {}", self.name())
+    }
+}
+
+/// A message that is a row of a table.
+pub(super) trait Row: Message + Default {
+    /// Where it stands.
+    const TABLE: Table;
+
+    /// The bytes that are stored.
+    fn to_value(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads what [`Row::to_value`] made.
+    fn from_value(value: &[u8]) -> Result<Self, StorageError> {
+        // The name is only put together for an error: this is on the way of every read.
+        codec::decode(Self::TABLE.name(), value)
+    }
+}
+
+impl Row for PersonRow {
+    const TABLE: Table = Table::Person;
+}
+impl Row for PersonalIdRow {
+    const TABLE: Table = Table::Alias;
+}
+impl Row for OldIdRow {
+    const TABLE: Table = Table::Alias;
+}
+impl Row for RequestRow {
+    const TABLE: Table = Table::Request;
+}
+impl Row for NodeRow {
+    const TABLE: Table = Table::Node;
+}
+impl Row for store::Applied {
+    const TABLE: Table = Table::Meta;
+}
+impl Row for StoredMembership {
+    const TABLE: Table = Table::Meta;
+}
+
+/// Row of the meta table: the last entry applied and the counters, without the membership.
+pub(super) const APPLIED_KEY: &[u8] = b"applied";
+
+/// Row of the meta table: the last membership. A row of its own because it is large and seldom changes, and the
+/// other is written with every batch.
+pub(super) const MEMBERSHIP_KEY: &[u8] = b"membership";
+
+/// Key of a person, and of a node.
+pub(super) fn id_key(id: u64) -> [u8; 8] {
+    id.to_be_bytes()
+}
+
+/// The id in such a key.
+pub(super) fn id_of(table: Table, key: &[u8]) -> Result<u64, StorageError> {
+    let bytes = key.try_into().map_err(|_| StorageError::corrupt(table.row(), "its key is not 8 bytes"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// Key of a version of a record: the newest comes first.
+pub(super) fn history_key(uid: u64, revision: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&uid.to_be_bytes());
+    key[8..].copy_from_slice(&(!revision).to_be_bytes());
+    key
+}
+
+/// Key of a personal id: it is one person's for ever.
+pub(super) fn personal_id_key(number: &str) -> Vec<u8> {
+    [b"p", number.as_bytes()].concat()
+}
+
+/// What the keys of all who ever held a CMND number begin with; the uid follows.
+pub(super) fn old_id_prefix(number: &str) -> Vec<u8> {
+    [b"c", number.as_bytes(), b"\0"].concat()
+}
+
+/// Key of one holder of a CMND number.
+pub(super) fn old_id_key(number: &str, uid: u64) -> Vec<u8> {
+    let mut key = old_id_prefix(number);
+    key.extend_from_slice(&uid.to_be_bytes());
+    key
+}
+
+/// Key of a request. The agency's length stands first, so that no two pairs share a key.
+pub(super) fn request_key(agency_id: &str, request_id: &str) -> Vec<u8> {
+    let length = u32::try_from(agency_id.len()).expect("a command is smaller than 4 GiB");
+    [&length.to_be_bytes(), agency_id.as_bytes(), request_id.as_bytes()].concat()
+}
+
+/// Key of the row that says when a request row goes.
+pub(super) fn expiry_key(expires_at_ms: u64, request_key: &[u8]) -> Vec<u8> {
+    [&expires_at_ms.to_be_bytes(), request_key].concat()
+}
+
+/// The two parts of such a key.
+pub(super) fn split_expiry_key(key: &[u8]) -> Result<(u64, &[u8]), StorageError> {
+    let (expires, request) = key
+        .split_first_chunk::<8>()
+        .ok_or_else(|| StorageError::corrupt(Table::RequestExpiry.row(), "its key is too short"))?;
+    Ok((u64::from_be_bytes(*expires), request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_they_are_read() {
+        assert!(history_key(7, 9) < history_key(7, 8));
+        assert!(history_key(7, 0) < history_key(8, u64::MAX));
+        assert!(id_key(255) < id_key(256));
+        assert!(expiry_key(255, b"z") < expiry_key(256, b"a"));
+        assert!(old_id_key("271450001", 1).starts_with(&old_id_prefix("271450001")));
+        assert!(!old_id_key("2714500012", 1).starts_with(&old_id_prefix("271450001")));
+    }
+
+    #[test]
+    fn no_two_requests_share_a_key() {
+        assert_ne!(request_key("a", "bc"), request_key("ab", "c"));
+        assert_ne!(request_key("a\0", "b"), request_key("a", "\0b"));
+        let key = expiry_key(9, &request_key("a", "b"));
+        assert_eq!(split_expiry_key(&key).unwrap(), (9, request_key("a", "b").as_slice()));
+    }
+}
