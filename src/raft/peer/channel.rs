@@ -1,0 +1,75 @@
+//! Connections to peers: lazy, separate for each purpose, closed when the other side goes silent.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::proto::peer::peer_client::PeerClient;
+use crate::raft::peer::auth::Claim;
+use crate::storage::data_dir::Identity;
+
+/// A client of one peer.
+pub type Client = PeerClient<InterceptedService<Channel, Claim>>;
+
+/// Largest message between peers: a replication request is about 1 MiB, a single entry may be larger.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// How long a TCP connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A silent connection is asked for a sign of life this often, and closed when none comes within the same time
+/// again: a paused or cut-off peer must not hold a stream for the many minutes TCP would.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+
+/// Room for entries in flight on one append stream before HTTP/2 holds the sender back.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// Makes a client of the node `to` at `address` (host:port). Nothing is connected before the first call; a lost
+/// connection is made again by the next one.
+///
+/// # Errors
+/// When the address is not one.
+pub fn client(me: &Identity, to: u64, address: &str) -> Result<Client, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(2 * WINDOW_BYTES);
+    let claimed = InterceptedService::new(endpoint.connect_lazy(), Claim::new(me, to));
+    Ok(PeerClient::new(claimed)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// The call channels: one connection to each peer that this node calls as a client.
+pub struct Calls {
+    me: Identity,
+    clients: Mutex<HashMap<(u64, String), Client>>,
+}
+
+impl Calls {
+    /// None yet.
+    pub fn new(me: Identity) -> Self {
+        Self { me, clients: Mutex::default() }
+    }
+
+    /// The client of the node `to` at `address`.
+    ///
+    /// # Errors
+    /// When the address is not one.
+    pub fn to(&self, to: u64, address: &str) -> Result<Client, tonic::transport::Error> {
+        let mut clients = self.clients.lock().expect("no holder of this lock panics");
+        if let Some(client) = clients.get(&(to, address.to_owned())) {
+            return Ok(client.clone());
+        }
+        let client = client(&self.me, to, address)?;
+        clients.insert((to, address.to_owned()), client.clone());
+        Ok(client)
+    }
+}

@@ -1,0 +1,183 @@
+//! Calls to the leader and to other members that are not openraft's: read index, forwarded writes, status.
+
+use std::time::Duration;
+
+use tonic::{Code, Request, Status};
+
+use crate::proto::cluster::{Member, NodeStatus};
+use crate::proto::peer::{
+    AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, ForwardRequest, NodeStatusRequest,
+    ReadIndexRequest, ReadIndexResponse,
+};
+use crate::proto::store::{Command, Reply};
+use crate::raft::error::ProposeError;
+use crate::raft::peer::channel::Calls;
+use crate::storage::data_dir::Identity;
+
+/// Set on a refusal by a node that does not lead: the leader's id, when it knows one.
+pub const LEADER_HINT: &str = "dancu-leader";
+
+/// Set on what the leader itself refused before it appended anything. Without it a code may be the transport's own,
+/// which says nothing about the write.
+const REFUSED: &str = "dancu-refused";
+
+/// How long another node may take to say how it is.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a node may take to write its identity.
+const ADOPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The calls of one node to its peers.
+pub struct PeerCalls {
+    calls: Calls,
+}
+
+fn bad_address(error: &tonic::transport::Error) -> Status {
+    Status::unavailable(format!("the member's address cannot be used: {error}"))
+}
+
+impl PeerCalls {
+    /// For calls by `me`.
+    pub fn new(me: Identity) -> Self {
+        Self { calls: Calls::new(me) }
+    }
+
+    fn to(&self, member: &Member) -> Result<super::channel::Client, Status> {
+        self.calls.to(member.node_id, &member.peer_address).map_err(|e| bad_address(&e))
+    }
+
+    /// Asks the leader for a confirmed index, within `timeout`.
+    ///
+    /// # Errors
+    /// The call's status; the caller asks anew, never with an old answer.
+    pub async fn read_index(
+        &self,
+        leader: &Member,
+        request: ReadIndexRequest,
+        timeout: Duration,
+    ) -> Result<ReadIndexResponse, Status> {
+        let mut request = Request::new(request);
+        request.set_timeout(timeout);
+        Ok(self.to(leader)?.read_index(request).await?.into_inner())
+    }
+
+    /// Carries a command to the leader, within `timeout`.
+    ///
+    /// # Errors
+    /// Only a refusal that the leader itself stated is known to have left nothing behind.
+    pub async fn forward(
+        &self,
+        leader: &Member,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<Reply, ProposeError> {
+        let mut request = Request::new(ForwardRequest { command: Some(command) });
+        request.set_timeout(timeout);
+        let mut client =
+            self.to(leader).map_err(|status| ProposeError::Unknown(status.message().to_owned()))?;
+        let response = client.forward(request).await.map_err(|status| refused(&status))?;
+        response
+            .into_inner()
+            .reply
+            .ok_or_else(|| ProposeError::Unknown("an answer without a reply".to_owned()))
+    }
+
+    /// Carries an operator's request to the leader, within `timeout`.
+    ///
+    /// # Errors
+    /// The call's status.
+    pub async fn admin(
+        &self,
+        leader: &Member,
+        request: AdminRequest,
+        timeout: Duration,
+    ) -> Result<AdminResponse, Status> {
+        let mut request = Request::new(request);
+        request.set_timeout(timeout);
+        Ok(self.to(leader)?.admin(request).await?.into_inner())
+    }
+
+    /// Asks a member how it is.
+    ///
+    /// # Errors
+    /// The call's status.
+    pub async fn status(&self, member: &Member) -> Result<NodeStatus, Status> {
+        let mut request = Request::new(NodeStatusRequest {});
+        request.set_timeout(STATUS_TIMEOUT);
+        let call = self.to(member)?.node_status(request).await?;
+        call.into_inner().status.ok_or_else(|| Status::internal("an answer without a status"))
+    }
+}
+
+/// Asks the node at `address` who it is, or gives it an identity. Made for nodes that may not belong to a cluster
+/// yet: the claim that other peer calls carry is not checked.
+///
+/// # Errors
+/// The call's status; `ALREADY_EXISTS` when the node has another identity.
+pub async fn adopt(me: &Identity, address: &str, request: AdoptRequest) -> Result<AdoptResponse, Status> {
+    let mut client = super::channel::client(me, request.node_id, address).map_err(|e| bad_address(&e))?;
+    let mut request = Request::new(request);
+    request.set_timeout(ADOPT_TIMEOUT);
+    Ok(client.adopt(request).await?.into_inner())
+}
+
+/// A status that the leader's `Forward` or this side's transport made of a failure.
+fn refused(status: &Status) -> ProposeError {
+    let hint = || status.metadata().get(LEADER_HINT).and_then(|id| id.to_str().ok()?.parse().ok());
+    let stated = status.metadata().contains_key(REFUSED);
+    match status.code() {
+        Code::FailedPrecondition if stated => ProposeError::NotLeader(hint()),
+        Code::ResourceExhausted if stated => ProposeError::Overloaded,
+        _ => ProposeError::Unknown(format!("the leader did not answer: {}", status.message())),
+    }
+}
+
+/// The other direction: what `Forward` answers for a failure.
+pub fn refusal(error: &ProposeError) -> Status {
+    let stated = |mut status: Status| {
+        status.metadata_mut().insert(REFUSED, 1.into());
+        status
+    };
+    match error {
+        ProposeError::NotLeader(leader) => {
+            let mut status = stated(Status::failed_precondition("this node does not lead"));
+            if let Some(id) = leader {
+                status.metadata_mut().insert(LEADER_HINT, (*id).into());
+            }
+            status
+        }
+        ProposeError::Overloaded => {
+            stated(Status::resource_exhausted("the leader's queue is full: nothing was applied"))
+        }
+        ProposeError::Unknown(why) => Status::aborted(why.clone()),
+        ProposeError::Stopped(why) => Status::unavailable(why.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_meaning_over_the_wire() {
+        let cases =
+            [ProposeError::NotLeader(Some(7)), ProposeError::NotLeader(None), ProposeError::Overloaded];
+        for error in cases {
+            assert_eq!(refused(&refusal(&error)), error);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_stated_refusal_is_unknown() {
+        let transport = [
+            Status::unavailable("x"),
+            Status::cancelled("x"),
+            Status::deadline_exceeded("x"),
+            Status::resource_exhausted("too many reset streams"),
+        ];
+        for status in transport {
+            assert!(matches!(refused(&status), ProposeError::Unknown(_)), "{:?}", status.code());
+        }
+        assert!(matches!(refused(&refusal(&ProposeError::Unknown("x".into()))), ProposeError::Unknown(_)));
+    }
+}

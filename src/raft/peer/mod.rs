@@ -1,0 +1,25 @@
+//! What nodes say to each other.
+//!
+//! ```text
+//! leader                                             follower or learner
+//!   log channel        Append, a long-lived stream      -> entries, answered in order once they are on disk
+//!   heartbeat channel  Append kept open, empty;  Vote, PreVote, TransferLeader
+//!   snapshot channel   OfferSnapshot, SendSnapshot      -> resumed where an earlier try broke off
+//! any node -> leader
+//!   call channel       ReadIndex, Forward, Admin        -> answered only by the leader
+//! any node -> any node
+//!   call channel       Adopt, NodeStatus
+//! ```
+//!
+//! The channels to a node are separate connections, so that a heartbeat or a vote never waits behind a snapshot.
+//! Every call states in its metadata which cluster and node it comes from and which node it means; [`auth`] refuses
+//! the rest. A node that lost its folder waits for a cluster again and refuses what is meant for its old id.
+//!
+//! Deliberately absent: transport security, which comes with certificates for peers.
+
+pub mod auth;
+pub mod channel;
+pub mod client;
+pub mod network;
+pub mod server;
+pub mod snapshot;

@@ -1,0 +1,311 @@
+//! openraft's way to the other nodes.
+//!
+//! One [`Network`] serves one purpose towards one node and owns its connection. The log's append stream lives as long
+//! as openraft keeps it: requests go out while earlier answers are still under way. A heartbeat is a call of its own
+//! for openraft; here it goes over a stream that is kept open between them, which saves the cost of a call.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use openraft::OptionalSend;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption, RPCTypes,
+    RaftNetworkFactory,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult, TransferLeaderError,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use prost::Message;
+use tokio::sync::mpsc;
+use tonic::{Code, Status, Streaming};
+
+use crate::metrics::Metrics;
+use crate::proto::cluster::Member;
+use crate::proto::peer;
+use crate::raft::convert::{self, Malformed};
+use crate::raft::peer::channel::{self, Client};
+use crate::raft::peer::snapshot;
+use crate::raft::types::{RaftSnapshot, TypeConfig, Vote};
+use crate::storage::data_dir::Identity;
+use crate::storage::state::Snapshot;
+
+type AppendAnswer = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>;
+
+/// Makes the networks of this node.
+pub struct NetworkFactory {
+    me: Identity,
+    metrics: Arc<Metrics>,
+}
+
+impl NetworkFactory {
+    /// For the node `me`.
+    pub fn new(me: Identity, metrics: Arc<Metrics>) -> Self {
+        Self { me, metrics }
+    }
+
+    fn network(&self, target: u64, node: &Member, appends: Appends) -> Network {
+        let client = channel::client(&self.me, target, &node.peer_address).map_err(|e| e.to_string());
+        Network { me: self.me.node_id, target, client, appends, kept: None, metrics: self.metrics.clone() }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
+    type Network = Network;
+
+    async fn new_client(&mut self, target: u64, node: &Member) -> Network {
+        self.network(target, node, Appends::Streamed)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Member) -> Network {
+        self.network(target, node, Appends::OneByOne)
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, node: &Member) -> Network {
+        self.network(target, node, Appends::Streamed)
+    }
+}
+
+/// How a network's append requests come.
+#[derive(Clone, Copy)]
+enum Appends {
+    /// Many on one stream.
+    Streamed,
+    /// One at a time: heartbeats.
+    OneByOne,
+}
+
+/// A stream that is kept open between heartbeats.
+struct KeptStream {
+    requests: mpsc::Sender<peer::AppendRequest>,
+    answers: Streaming<peer::AppendResponse>,
+}
+
+/// One connection to one node.
+pub struct Network {
+    me: u64,
+    target: u64,
+    client: Result<Client, String>,
+    appends: Appends,
+    kept: Option<KeptStream>,
+    metrics: Arc<Metrics>,
+}
+
+impl Network {
+    fn client(&self) -> Result<Client, RPCError<TypeConfig>> {
+        self.client.clone().map_err(|why| RPCError::Unreachable(Unreachable::from_string(why)))
+    }
+
+    /// A unary call, within the time that openraft gives it.
+    async fn call<T>(
+        &self,
+        action: RPCTypes,
+        option: &RPCOption,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, RPCError<TypeConfig>> {
+        let ttl = option.soft_ttl();
+        match tokio::time::timeout(ttl, call).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(failed(&status)),
+            Err(_) => Err(RPCError::Timeout(self.timeout(action, ttl))),
+        }
+    }
+
+    fn timeout(&self, action: RPCTypes, timeout: Duration) -> Timeout<TypeConfig> {
+        Timeout { action, id: self.me, target: self.target, timeout }
+    }
+
+    /// One request, one answer, on the kept stream.
+    ///
+    /// The stream is taken out while it is used and put back only after its answer: a call that is cut short leaves
+    /// none behind that would answer the next request with this one's answer.
+    async fn exchange(&mut self, request: peer::AppendRequest) -> AppendAnswer {
+        let mut stream = match self.kept.take() {
+            Some(stream) => stream,
+            None => self.open().await?,
+        };
+        let gone = || RPCError::Network(NetworkError::from_string("the peer closed the stream"));
+        stream.requests.send(request).await.map_err(|_| gone())?;
+        let answer = stream.answers.message().await.map_err(|status| failed(&status))?.ok_or_else(gone)?;
+        let answer = append_answer(answer)?;
+        if answer.is_ok() {
+            // After a refusal the peer ends its side.
+            self.kept = Some(stream);
+        }
+        Ok(answer)
+    }
+
+    async fn open(&self) -> Result<KeptStream, RPCError<TypeConfig>> {
+        let (requests, outgoing) = mpsc::channel(1);
+        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+        let answers = self.client()?.append(outgoing).await.map_err(|status| failed(&status))?.into_inner();
+        Ok(KeptStream { requests, answers })
+    }
+}
+
+/// What a failed call means to openraft: it backs off from a node that is unreachable, and tries again at once after
+/// another error.
+fn failed(status: &Status) -> RPCError<TypeConfig> {
+    match status.code() {
+        Code::Unavailable | Code::FailedPrecondition => RPCError::Unreachable(Unreachable::new(status)),
+        _ => RPCError::Network(NetworkError::new(status)),
+    }
+}
+
+fn malformed(malformed: &Malformed) -> RPCError<TypeConfig> {
+    RPCError::Network(NetworkError::new(malformed))
+}
+
+fn append_request(request: &AppendEntriesRequest<TypeConfig>) -> peer::AppendRequest {
+    let entries = request.entries.iter().map(|entry| convert::entry(entry).encode_to_vec().into());
+    peer::AppendRequest {
+        vote: Some(convert::vote(&request.vote)),
+        prev: request.prev_log_id.as_ref().map(convert::log_id),
+        entries: entries.collect(),
+        commit: request.leader_commit.as_ref().map(convert::log_id),
+    }
+}
+
+fn append_answer(response: peer::AppendResponse) -> AppendAnswer {
+    use peer::append_response::Result as Answer;
+    Ok(match response.result {
+        Some(Answer::Done(done)) => Ok(done.log_id.as_ref().map(convert::raft_log_id)),
+        Some(Answer::Conflict(id)) => Err(StreamAppendError::Conflict(convert::raft_log_id(&id))),
+        Some(Answer::HigherVote(vote)) => Err(StreamAppendError::HigherVote(convert::raft_vote(&vote))),
+        None => return Err(malformed(&Malformed("append response"))),
+    })
+}
+
+impl NetStreamAppend<TypeConfig> for Network {
+    fn stream_append<'s, S>(
+        &'s mut self,
+        mut input: S,
+        _option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, AppendAnswer>, RPCError<TypeConfig>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            match self.appends {
+                Appends::Streamed => {
+                    // openraft waits out its back-off before it gives the first request. Opening the call comes after, or
+                    // a node that is down would be connected to without any pause.
+                    let Some(first) = input.next().await else {
+                        return Ok(Box::pin(futures::stream::empty()) as BoxStream<'s, AppendAnswer>);
+                    };
+                    let outgoing = futures::stream::iter([first]).chain(input);
+                    let outgoing = outgoing.map(|request| append_request(&request));
+                    let answers = self.client()?.append(outgoing).await.map_err(|status| failed(&status))?;
+                    let answers = answers.into_inner().map(|answer| match answer {
+                        Ok(answer) => append_answer(answer),
+                        Err(status) => Err(failed(&status)),
+                    });
+                    Ok(Box::pin(answers) as BoxStream<'s, AppendAnswer>)
+                }
+                Appends::OneByOne => {
+                    let answers = futures::stream::unfold((self, input), |(network, mut input)| async move {
+                        let request = input.next().await?;
+                        let answer = network.exchange(append_request(&request)).await;
+                        Some((answer, (network, input)))
+                    });
+                    Ok(Box::pin(answers) as BoxStream<'s, AppendAnswer>)
+                }
+            }
+        })
+    }
+}
+
+fn vote_request(rpc: &VoteRequest<TypeConfig>) -> peer::VoteRequest {
+    peer::VoteRequest {
+        vote: Some(convert::vote(&rpc.vote)),
+        last_log_id: rpc.last_log_id.as_ref().map(convert::log_id),
+        leadership_transfer: rpc.leadership_transfer,
+    }
+}
+
+fn vote_response(response: &peer::VoteResponse) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+    let vote = convert::required_vote(response.vote.as_ref()).map_err(|e| malformed(&e))?;
+    let last_log_id = response.last_log_id.as_ref().map(convert::raft_log_id);
+    Ok(VoteResponse { vote, vote_granted: response.granted, last_log_id })
+}
+
+impl NetVote<TypeConfig> for Network {
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mut client = self.client()?;
+        vote_response(&self.call(RPCTypes::Vote, &option, client.vote(vote_request(&rpc))).await?)
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let mut client = self.client()?;
+        vote_response(&self.call(RPCTypes::Vote, &option, client.pre_vote(vote_request(&rpc))).await?)
+    }
+}
+
+impl NetSnapshot<TypeConfig> for Network {
+    type SnapshotData = Snapshot;
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: RaftSnapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let client = self.client()?;
+        let ttl = option.soft_ttl();
+        let sent_bytes = self.metrics.snapshot_sent_bytes_total.clone();
+        let sent = move |bytes: usize| {
+            sent_bytes.inc_by(bytes as u64);
+        };
+        let sending = snapshot::send(client, convert::vote(&vote), &snapshot.snapshot, sent);
+        let sending = tokio::time::timeout(ttl, sending);
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = sending => match sent {
+                Ok(Ok(vote)) => Ok(SnapshotResponse::new(convert::raft_vote(&vote))),
+                Ok(Err(status)) => Err(failed(&status).into()),
+                Err(_) => Err(StreamingError::Timeout(self.timeout(RPCTypes::InstallSnapshot, ttl))),
+            },
+        }
+    }
+}
+
+impl NetTransferLeader<TypeConfig> for Network {
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let message = peer::TransferLeaderRequest {
+            from_leader: Some(convert::vote(req.from_leader())),
+            to_node_id: *req.to_node_id(),
+            last_log_id: req.last_log_id().map(convert::log_id),
+        };
+        let mut client = self.client()?;
+        let response = self.call(RPCTypes::TransferLeader, &option, client.transfer_leader(message)).await?;
+        Ok(match response.refused.as_str() {
+            "" => Ok(()),
+            _ => {
+                Err(TransferLeaderError::LogNotFlushed { expected: req.last_log_id().copied(), actual: None })
+            }
+        })
+    }
+}
+
+impl NetBackoff<TypeConfig> for Network {
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+}

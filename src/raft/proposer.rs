@@ -1,0 +1,181 @@
+//! Turns waiting commands into log entries: while an entry is under way, what arrives gathers for the next one.
+//!
+//! ```text
+//! submit -> bounded queue -> [permit of max_entries_in_flight] -> one store::Batch -> openraft -> replies, one each
+//! ```
+//!
+//! There is no timer: an idle leader proposes the first command at once, a busy one proposes as many as have gathered
+//! meanwhile. A command whose caller has gone is left out as long as it was not proposed.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use openraft::errors::{ClientWriteError, RaftError};
+use prost::Message;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::config::RaftConfig;
+use crate::metrics::Metrics;
+use crate::proto::store::{Batch, Command, Reply};
+use crate::raft::error::ProposeError;
+use crate::raft::types::{Proposal, Raft, TypeConfig};
+
+struct Waiting {
+    command: Command,
+    bytes: usize,
+    reply: oneshot::Sender<Result<Reply, ProposeError>>,
+    /// Its share of `write_queue_bytes`, given back when it is proposed or given up.
+    _share: OwnedSemaphorePermit,
+}
+
+/// The queue in front of the leader's log.
+#[derive(Clone)]
+pub struct Proposer {
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+impl Proposer {
+    /// Starts the task that proposes; it ends when the last handle is dropped.
+    pub fn start(raft: Raft, config: RaftConfig, metrics: Arc<Metrics>) -> Self {
+        let (queue, waiting) = mpsc::channel(config.write_queue_commands);
+        let room = Arc::new(Semaphore::new(config.write_queue_bytes.min(Semaphore::MAX_PERMITS)));
+        let worker = Worker {
+            raft,
+            in_flight: Arc::new(Semaphore::new(config.max_entries_in_flight)),
+            config,
+            metrics: metrics.clone(),
+        };
+        tokio::spawn(worker.run(waiting));
+        Self { queue, room, metrics }
+    }
+
+    /// Proposes a command here and waits for its reply until `deadline`.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]: only `NotLeader` and `Overloaded` say that nothing was left behind.
+    pub async fn submit(&self, command: Command, deadline: Instant) -> Result<Reply, ProposeError> {
+        let (reply, answer) = oneshot::channel();
+        let bytes = command.encoded_len();
+        let share =
+            u32::try_from(bytes).ok().and_then(|bytes| self.room.clone().try_acquire_many_owned(bytes).ok());
+        let share = share.ok_or_else(|| self.overloaded())?;
+        self.queue.try_send(Waiting { command, bytes, reply, _share: share }).map_err(
+            |refused| match refused {
+                mpsc::error::TrySendError::Full(_) => self.overloaded(),
+                mpsc::error::TrySendError::Closed(_) => {
+                    ProposeError::Stopped("the node is stopping".to_owned())
+                }
+            },
+        )?;
+        self.metrics.write_queue_depth.set(self.depth());
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                Err(ProposeError::Unknown("the node stopped while the write was under way".to_owned()))
+            }
+            Err(_) => Err(ProposeError::Unknown("the write was not confirmed in time".to_owned())),
+        }
+    }
+
+    fn overloaded(&self) -> ProposeError {
+        self.metrics.overloaded_total.inc();
+        ProposeError::Overloaded
+    }
+
+    fn depth(&self) -> u64 {
+        (self.queue.max_capacity() - self.queue.capacity()) as u64
+    }
+}
+
+struct Worker {
+    raft: Raft,
+    in_flight: Arc<Semaphore>,
+    config: RaftConfig,
+    metrics: Arc<Metrics>,
+}
+
+impl Worker {
+    async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut held = None;
+        loop {
+            let Some(first) = (match held.take() {
+                Some(waiting) => Some(waiting),
+                None => queue.recv().await,
+            }) else {
+                return;
+            };
+            let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
+            let (batch, too_much) = self.gather(first, &mut queue);
+            self.metrics.write_queue_depth.set(queue.len() as u64);
+            held = too_much;
+            if !batch.is_empty() {
+                self.propose(batch, permit);
+            }
+        }
+    }
+
+    /// What waits now, up to the bounds of one entry, and the first command that did not fit.
+    fn gather(&self, first: Waiting, queue: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(waiting) = next {
+            if waiting.reply.is_closed() {
+                next = queue.try_recv().ok();
+                continue;
+            }
+            bytes += waiting.bytes;
+            if !batch.is_empty() && bytes > self.config.max_entry_bytes {
+                return (batch, Some(waiting));
+            }
+            batch.push(waiting);
+            if batch.len() >= self.config.max_commands_per_entry {
+                break;
+            }
+            next = queue.try_recv().ok();
+        }
+        (batch, None)
+    }
+
+    fn propose(&self, waiting: Vec<Waiting>, permit: OwnedSemaphorePermit) {
+        let (commands, replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(|w| (w.command, w.reply)).unzip();
+        self.metrics.observe_proposal(commands.len());
+        let batch =
+            Batch { proposed_at_ms: now_ms(), request_window_ms: self.config.request_window_ms, commands };
+        let raft = self.raft.clone();
+        tokio::spawn(async move {
+            let written = raft.client_write(Proposal(batch.encode_to_vec().into())).await;
+            drop(permit);
+            match written {
+                Ok(response) => {
+                    for (reply, result) in replies.into_iter().zip(response.data.0) {
+                        // A caller that has gone no longer wants its reply.
+                        drop(reply.send(Ok(result)));
+                    }
+                }
+                Err(error) => {
+                    let error = propose_error(error);
+                    replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+                }
+            }
+        });
+    }
+}
+
+/// The leader's wall clock, which goes into the batch: apply itself reads no clock.
+#[expect(clippy::disallowed_methods, reason = "the one stamp that goes into the log")]
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn propose_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ProposeError {
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(to)) => ProposeError::NotLeader(to.leader_id),
+        RaftError::APIError(other) => ProposeError::Unknown(other.to_string()),
+        // It may have been appended, and sent, before Raft ended.
+        RaftError::Fatal(fatal) => ProposeError::Unknown(fatal.to_string()),
+    }
+}
