@@ -1,0 +1,118 @@
+//! The typed client: one object for any number of nodes, every call retried safely until its deadline.
+//!
+//! ```text
+//! Client ─ call ─> attempt at the endpoint that answered last
+//!                    │ answer, or a rejection ───────────────> the caller
+//!                    │ refused, hung, no quorum, node fault
+//!                    └> next endpoint, same request id ─> ...  until the deadline
+//! ```
+//!
+//! * **Any node will do.** Writes may be sent to every node: it carries them to the leader. So the client does not look
+//!   for the leader; it stays with the endpoint that answered last and moves on when that one fails.
+//! * **Why retries are safe.** A write carries a request id. The registry applies each (agency, request id) at most
+//!   once and gives every repetition the first reply. A read has no effect. So both are repeated, under the same id,
+//!   whenever an answer is lost. Changes of the cluster's members ([`Client::init`], [`Client::add_node`], ...) have no
+//!   such id and are repeated only when they surely never left this machine.
+//! * **Three outcomes.** Applied; not applied; and *unknown*, when the deadline passed after the write may have reached
+//!   a node ([`ClientError::is_unknown`]). To resolve an unknown write, repeat it with the same context: its request id
+//!   makes the answer that of the first.
+//! * **A hung node costs one attempt.** An attempt gets [`ClientOptions::attempt_timeout`], not the whole deadline, and
+//!   tells the server so.
+//!
+//! What is deliberately absent: TLS (the listeners have none yet), hedged requests, and a cache of answers.
+
+mod cluster;
+mod endpoints;
+mod error;
+mod import;
+mod persons;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::{ClientError, Outcome};
+pub use import::ImportSession;
+
+use crate::proto::registry::RequestContext;
+use endpoints::Endpoints;
+
+/// How a client asks, and for whom.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The time a call may take in all, retries included. Default: 10 s.
+    pub deadline: Duration,
+    /// The time one attempt may take before the next endpoint is asked. Default: 2 s.
+    pub attempt_timeout: Duration,
+    /// The largest answer that is read, in bytes. Default: 16 MiB.
+    pub max_message_bytes: usize,
+    /// Chunks of an import that may wait for their answers at once. Default: 4, what a server works on at once.
+    pub import_window: usize,
+    /// The agency that asks; required for writes. Default: empty.
+    pub agency_id: String,
+    /// The officer on whose behalf it asks. Default: empty.
+    pub officer_id: String,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            attempt_timeout: Duration::from_secs(2),
+            max_message_bytes: 16 << 20,
+            import_window: 4,
+            agency_id: String::new(),
+            officer_id: String::new(),
+        }
+    }
+}
+
+/// A client of a cluster. Cheap to clone; all clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    endpoints: Arc<Endpoints>,
+    options: Arc<ClientOptions>,
+}
+
+impl Client {
+    /// A client of the nodes at these client addresses (`host:port`). Connects when the first call needs it, so this
+    /// succeeds even while no node runs. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` when there is no endpoint or one is not `host:port`.
+    pub fn connect(endpoints: Vec<String>, options: ClientOptions) -> Result<Self, ClientError> {
+        Ok(Self { endpoints: Arc::new(Endpoints::new(endpoints)?), options: Arc::new(options) })
+    }
+
+    /// The options this client was made with.
+    pub fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    /// The addresses this client may ask, the one that answered last first.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.endpoints.addresses()
+    }
+
+    /// The context of a new request: the agency and officer of the options, and a fresh request id. Keep it to repeat
+    /// a write whose outcome is unknown.
+    pub fn context(&self) -> RequestContext {
+        RequestContext {
+            request_id: request_id(),
+            agency_id: self.options.agency_id.clone(),
+            officer_id: self.options.officer_id.clone(),
+            ..RequestContext::default()
+        }
+    }
+}
+
+/// A new, unique request id: 32 hexadecimal digits.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the id comes with the command: it is made here, once, by the caller"
+)]
+pub fn request_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

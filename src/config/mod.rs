@@ -1,0 +1,273 @@
+//! The configuration of a node: one TOML file, read once at the start.
+//!
+//! ```text
+//! file -> NodeConfig::load -> validate -> the node
+//! struct docs -> sample.rs -> cluster/*.toml   (a test compares them)
+//! ```
+//!
+//! The doc comment of a field is its only description: [`sample`] renders it into the sample files. Units stand last
+//! in the names (`_ms`, `_bytes`; `_mb` counts MiB). An unknown key is an error, never ignored: a mistyped time-out that silently
+//! falls back to its default is found only in the incident it was meant for.
+//!
+//! What is deliberately absent: the cluster's members and the node's id. They are replicated state, given to a node by
+//! `dancu cluster init` or `dancu cluster add`, so that no file can contradict what the cluster has agreed on.
+
+mod error;
+pub mod sample;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{ConfigError, Problem};
+
+/// The keys of a table in order, each with the lines of its doc comment.
+pub type Fields = &'static [(&'static str, &'static [&'static str])];
+
+/// Declares settings structs and keeps the docs of their fields, in order, as `FIELDS` for the samples.
+macro_rules! documented {
+    ($(
+        $(#[doc = $about:literal])+
+        $(#[$attribute:meta])*
+        pub struct $name:ident {
+            $($(#[doc = $doc:literal])+ $(#[serde($serde:meta)])? pub $field:ident: $type:ty,)+
+        }
+    )+) => {$(
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        $(#[$attribute])*
+        pub struct $name {
+            $($(#[doc = $doc])+ $(#[serde($serde)])? pub $field: $type,)+
+        }
+
+        impl $name {
+            /// Each key with the text of its doc comment, in the order of the struct.
+            pub const FIELDS: Fields = &[$((stringify!($field), &[$($doc),+])),+];
+        }
+    )+};
+}
+
+documented! {
+    /// Everything a node is told at its start.
+    #[serde(deny_unknown_fields)]
+    pub struct NodeConfig {
+        /// The node's name: unique in the cluster, 1 to 63 of a-z, 0-9, '-' and '.', first and last a letter or digit.
+        /// It stands in logs, metrics and answers. Required.
+        pub name: String,
+        /// What the node is for: "central" nodes vote and may lead, "provincial" nodes hold a full replica and never
+        /// vote. Required.
+        pub role: Role,
+        /// The folder of the node's data; made at the first start, never shared by two nodes. Relative paths start at
+        /// the working directory. Required.
+        pub data_dir: PathBuf,
+        /// IP address and port on which clients are served (gRPC). Port 0 takes any free port. Required.
+        pub client_listen: SocketAddr,
+        /// host:port at which clients reach `client_listen`. Default: the address listened on; required when that is
+        /// a wildcard such as 0.0.0.0.
+        #[serde(default)]
+        pub client_advertise: Option<String>,
+        /// IP address and port on which the other nodes are served. Anyone who reaches it can act as a node, so it
+        /// must stand on a network of the nodes alone. Port 0 takes any free port. Required.
+        pub peer_listen: SocketAddr,
+        /// host:port at which the other nodes reach `peer_listen`. Default: the address listened on; required when
+        /// that is a wildcard such as 0.0.0.0.
+        #[serde(default)]
+        pub peer_advertise: Option<String>,
+        /// IP address and port of /metrics, /healthz, /readyz and /status (HTTP). Port 0 takes any free port.
+        /// Default: no HTTP.
+        #[serde(default)]
+        pub http_listen: Option<SocketAddr>,
+        /// Consensus and the way of writes.
+        #[serde(default)]
+        pub raft: RaftConfig,
+        /// Memory given to the stores.
+        #[serde(default)]
+        pub storage: StorageConfig,
+        /// What one client may ask for.
+        #[serde(default)]
+        pub limits: LimitsConfig,
+        /// What the node writes to standard error.
+        #[serde(default)]
+        pub log: LogConfig,
+    }
+
+    /// Consensus and the way of writes. All nodes of a cluster should have the same values.
+    #[serde(default, deny_unknown_fields)]
+    pub struct RaftConfig {
+        /// How often a leader shows that it is there, and the longest that one append may take, in milliseconds. At
+        /// least three times the slowest round trip between central nodes; 300 between distant data centres.
+        /// Default: 100.
+        pub heartbeat_interval_ms: u64,
+        /// A follower that has not heard of a leader for a while asks for an election. The while is drawn anew each
+        /// time; its least value, in milliseconds. At least three heartbeats; 2000 between distant data centres.
+        /// Default: 600.
+        pub election_timeout_min_ms: u64,
+        /// The greatest value of the same, in milliseconds. 4000 between distant data centres. Default: 1200.
+        pub election_timeout_max_ms: u64,
+        /// A snapshot is made after this many log entries. Default: 100000.
+        pub snapshot_every_entries: u64,
+        /// Log entries kept behind a snapshot, so that a node that was away catches up from the log and not from a
+        /// snapshot. Default: 50000.
+        pub keep_entries: u64,
+        /// Log entries a leader has on their way at once; what arrives meanwhile waits and shares the next entry.
+        /// Default: 2.
+        pub max_entries_in_flight: usize,
+        /// Writes that may share one log entry. Default: 256.
+        pub max_commands_per_entry: usize,
+        /// Size at which a log entry takes no further write, in bytes. One larger write still goes alone.
+        /// Default: 1048576.
+        pub max_entry_bytes: usize,
+        /// How long the reply of a write is kept, so that a retry with the same request id gets it again instead of
+        /// writing twice, in milliseconds. Default: 3600000.
+        pub request_window_ms: u64,
+        /// Writes that may wait on this node before further ones are refused with RESOURCE_EXHAUSTED. Default: 4096.
+        pub write_queue_commands: usize,
+        /// The same, by size, in bytes. Default: 67108864.
+        pub write_queue_bytes: usize,
+    }
+
+    /// Memory given to the stores.
+    #[serde(default, deny_unknown_fields)]
+    pub struct StorageConfig {
+        /// Cache of blocks read from disk, in MiB. A quarter of the machine's memory is a good value for a node that
+        /// has the machine to itself. Default: 256.
+        pub block_cache_mb: usize,
+        /// Writes to a table that are gathered in memory before they become a file, in MiB. Larger is slower.
+        /// Default: 8.
+        pub memtable_mb: usize,
+        /// Newest log entries kept in memory for replication, in MiB. Default: 16.
+        pub log_cache_mb: usize,
+    }
+
+    /// What one client may ask for.
+    #[serde(default, deny_unknown_fields)]
+    pub struct LimitsConfig {
+        /// Largest request that is read, in bytes. Default: 4194304.
+        pub max_message_bytes: usize,
+        /// Requests being served at once; further ones are refused with RESOURCE_EXHAUSTED. Default: 4096.
+        pub max_requests_in_flight: usize,
+        /// Time given to a request that names no deadline, in milliseconds. Default: 5000.
+        pub default_deadline_ms: u64,
+        /// Longest deadline a request may name; a longer one is shortened to it, in milliseconds. Default: 60000.
+        pub max_deadline_ms: u64,
+    }
+
+    /// What the node writes to standard error.
+    #[serde(default, deny_unknown_fields)]
+    pub struct LogConfig {
+        /// "error", "warn", "info", "debug" or "trace": of dancu's own, with the warnings of its libraries; or by module, as in "info,dancu::raft=debug".
+        /// Default: "info".
+        pub level: String,
+        /// "text" for people, "json" for machines: one object a line. Default: "text".
+        pub format: LogFormat,
+    }
+}
+
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Votes, may lead: 3 or 5 of them, in different data centres.
+    Central,
+    /// Holds a full replica and serves reads from it; never votes.
+    Provincial,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for RaftConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat_interval_ms: 100,
+            election_timeout_min_ms: 600,
+            election_timeout_max_ms: 1200,
+            snapshot_every_entries: 100_000,
+            keep_entries: 50_000,
+            max_entries_in_flight: 2,
+            max_commands_per_entry: 256,
+            max_entry_bytes: 1 << 20,
+            request_window_ms: 3_600_000,
+            write_queue_commands: 4096,
+            write_queue_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { block_cache_mb: 256, memtable_mb: 8, log_cache_mb: 16 }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 4 << 20,
+            max_requests_in_flight: 4096,
+            default_deadline_ms: 5000,
+            max_deadline_ms: 60_000,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_string(), format: LogFormat::Text }
+    }
+}
+
+impl NodeConfig {
+    /// A node with the default settings that listens on any free port of loopback and serves no HTTP: the start for
+    /// tests and for `dancu dev`.
+    pub fn loopback(name: &str, role: Role, data_dir: &Path) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            name: name.to_string(),
+            role,
+            data_dir: data_dir.to_path_buf(),
+            client_listen: any,
+            client_advertise: None,
+            peer_listen: any,
+            peer_advertise: None,
+            http_listen: None,
+            raft: RaftConfig::default(),
+            storage: StorageConfig::default(),
+            limits: LimitsConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+
+    /// Reads and validates a configuration file.
+    ///
+    /// # Errors
+    /// One [`ConfigError`] that names the file, the line or key at fault, and what to do.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { file: path.to_path_buf(), source })?;
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, &error))?;
+        config.validate().map_err(|problem| ConfigError::Invalid { file: path.to_path_buf(), problem })?;
+        Ok(config)
+    }
+
+    /// host:port at which clients reach this node, given the address it really listens on (the port may have been 0).
+    pub fn client_address(&self, bound: SocketAddr) -> String {
+        self.client_advertise.clone().unwrap_or_else(|| bound.to_string())
+    }
+
+    /// host:port at which the other nodes reach this node, given the address it really listens on.
+    pub fn peer_address(&self, bound: SocketAddr) -> String {
+        self.peer_advertise.clone().unwrap_or_else(|| bound.to_string())
+    }
+}

@@ -1,0 +1,68 @@
+//! The process as the system sees it, read at each scrape. Stands beside `metrics`, which registers it.
+//!
+//! Names follow Prometheus' convention for processes, behind the prefix of all metrics of dancu. What cannot be read
+//! is left out of the answer: a scrape never fails.
+
+use std::fmt::Error;
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Collects from `/proc/self`.
+#[derive(Debug)]
+pub(super) struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
+        if let Some(bytes) = resident_bytes() {
+            let gauge = ConstGauge::new(bytes);
+            let help = "Resident memory of the process";
+            let name = "process_resident_memory_bytes";
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        if let Ok(folder) = fs::read_dir("/proc/self/fd") {
+            let gauge = ConstGauge::new(folder.count() as u64);
+            let help = "Open file descriptors of the process";
+            gauge.encode(encoder.encode_descriptor(
+                "process_open_fds",
+                help,
+                None,
+                gauge.metric_type(),
+            )?)?;
+        }
+        let counter = ConstCounter::new(cpu_seconds());
+        let help = "Processor time the process has used";
+        counter.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, counter.metric_type())?)
+    }
+}
+
+/// From "VmRSS:     1234 kB".
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// User and system time of all threads.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn metrics_of_the_process_are_present_and_not_zero() {
+        let text = Metrics::new().encode();
+        for name in ["process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"] {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("dancu_{name} ")));
+            let value: f64 = line.expect("the metric is there").parse().expect("it is a number");
+            assert!(value > 0.0, "{name} is {value}");
+        }
+    }
+}

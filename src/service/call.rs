@@ -1,0 +1,143 @@
+//! One admitted request: its place among those in flight, its deadline, and its way to the node.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Request, Status};
+
+use super::read::View;
+use super::{Shared, deadline, meta, observe, read, status};
+use crate::domain::error::rejection;
+use crate::domain::validate;
+use crate::proto::registry::{ErrorReason, ReadOptions, RequestContext, ResponseMeta};
+use crate::proto::store::{Command, Reply};
+use crate::raft::Error;
+
+/// When a refused caller may come back: a few of the requests in flight have ended by then.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// A request in flight. Dropping it makes room for another.
+pub(super) struct Call {
+    shared: Arc<Shared>,
+    deadline: Instant,
+    /// Whether the caller named a correlation id.
+    correlated: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Shared {
+    /// Takes a request in, or refuses it.
+    ///
+    /// # Errors
+    /// `OVERLOADED` with the time to come back, `NOT_READY` during the shutdown, `FIELD_INVALID` for a malformed
+    /// deadline.
+    pub(super) fn admit<T>(self: &Arc<Self>, request: &Request<T>) -> Result<Call, Status> {
+        let deadline = deadline::of(request.metadata(), &self.limits)?;
+        if self.stopping.is_cancelled() {
+            return Err(status::stopping());
+        }
+        let permit = self.gate.clone().try_acquire_owned().map_err(|_| {
+            self.metrics.overloaded_total.inc();
+            status::overloaded(RETRY_AFTER)
+        })?;
+        let correlated = observe::is_correlated(request.extensions());
+        Ok(Call { shared: self.clone(), deadline, correlated, _permit: permit })
+    }
+
+    /// Takes in a part of a stream that was admitted earlier: waits for room, so that the stream's sender is slowed
+    /// down instead of refused.
+    ///
+    /// # Errors
+    /// `OVERLOADED` when there is no room within the default deadline.
+    pub(super) async fn admit_part(self: &Arc<Self>) -> Result<Call, Status> {
+        let deadline = Instant::now() + Duration::from_millis(self.limits.default_deadline_ms);
+        match timeout_at(deadline, self.gate.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => {
+                // The wait does not count against the work.
+                let deadline = Instant::now() + Duration::from_millis(self.limits.default_deadline_ms);
+                Ok(Call { shared: self.clone(), deadline, correlated: true, _permit: permit })
+            }
+            Ok(Err(_)) => Err(status::stopping()),
+            Err(_) => {
+                self.metrics.overloaded_total.inc();
+                Err(status::overloaded(RETRY_AFTER))
+            }
+        }
+    }
+}
+
+impl Call {
+    /// Puts the ids of a validated context into the request's span.
+    pub(super) fn identify(&self, context: &RequestContext) {
+        observe::identify(context, self.correlated);
+    }
+
+    /// Validates the context of a read, which may be absent, and notes it in the span.
+    ///
+    /// # Errors
+    /// `TOO_LARGE` or `FIELD_INVALID` for a field that is too long or not printable.
+    pub(super) fn identify_reader(&self, context: Option<&RequestContext>) -> Result<(), Status> {
+        let absent = RequestContext::default();
+        let context = context.unwrap_or(&absent);
+        validate::context_for_read(context).map_err(|rejection| status::rejected(&rejection))?;
+        self.identify(context);
+        Ok(())
+    }
+
+    /// Has a command applied.
+    ///
+    /// # Errors
+    /// See [`status::failed`]. A rejected command is a reply.
+    pub(super) async fn write(&self, command: Command) -> Result<Reply, Status> {
+        self.within(self.shared.node.write(command, self.deadline)).await
+    }
+
+    /// A view of local state that is as fresh as asked.
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` for options that contradict each other; see [`status::failed`].
+    pub(super) async fn read(&self, options: Option<&ReadOptions>) -> Result<View, Status> {
+        let mode = read::mode(options).map_err(|rejection| status::rejected(&rejection))?;
+        View::of(self.within(self.shared.node.read(mode, self.deadline)).await?)
+    }
+
+    /// Waits for the node no longer than the deadline, whatever the node does.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
+        match timeout_at(self.deadline, work).await {
+            Ok(done) => done.map_err(status::failed),
+            Err(_) => Err(status::out_of_time()),
+        }
+    }
+
+    /// About the answer to a write.
+    pub(super) fn meta_of_write(&self, revision: u64, record_revision: u64) -> ResponseMeta {
+        meta::of_write(&self.shared.node.about(), revision, record_revision)
+    }
+
+    /// About the answer to a read.
+    pub(super) fn meta_of_read(&self, view: &View, record_revision: u64) -> ResponseMeta {
+        meta::of_read(&self.shared.node.about(), view, record_revision)
+    }
+
+    /// Refuses an answer that is too large to send.
+    ///
+    /// # Errors
+    /// `TOO_LARGE` with what to do about it.
+    pub(super) fn sendable<T: Message>(&self, answer: T, field: &str) -> Result<T, Status> {
+        let (size, limit) = (answer.encoded_len(), self.shared.limits.max_message_bytes);
+        if size <= limit {
+            return Ok(answer);
+        }
+        let detail = format!("the answer would have {size} bytes of at most {limit}: ask for less at once");
+        Err(status::rejected(&rejection(ErrorReason::TooLarge, field, detail)))
+    }
+
+    /// The largest message sent or read, in bytes.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.shared.limits.max_message_bytes
+    }
+}

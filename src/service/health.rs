@@ -1,0 +1,65 @@
+//! gRPC health: SERVING while the node is ready, for "" and for each service.
+//!
+//! ClusterAdmin serves from the start to the end: a node that waits for a cluster must be reachable to get one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::server::NamedService;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::server::{HealthReporter, health_reporter};
+
+use super::{Shared, cluster, registry, verification};
+use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
+use crate::proto::registry::population_registry_server::PopulationRegistryServer;
+use crate::proto::registry::verification_server::VerificationServer;
+
+/// How often readiness is looked at.
+const PERIOD: Duration = Duration::from_millis(200);
+
+const REGISTRY: &str = <PopulationRegistryServer<registry::Registry> as NamedService>::NAME;
+const VERIFICATION: &str = <VerificationServer<verification::Verifier> as NamedService>::NAME;
+const ADMIN: &str = <ClusterAdminServer<cluster::Admin> as NamedService>::NAME;
+
+/// The services of the API by their full names.
+pub(super) const SERVICES: [&str; 3] = [REGISTRY, VERIFICATION, ADMIN];
+
+/// The health service, kept up to date until the server stops.
+pub(super) fn start(shared: &Arc<Shared>) -> HealthServer<impl Health> {
+    let (reporter, server) = health_reporter();
+    tokio::spawn(follow(shared.clone(), reporter));
+    server
+}
+
+async fn follow(shared: Arc<Shared>, reporter: HealthReporter) {
+    reporter.set_service_status(ADMIN, ServingStatus::Serving).await;
+    let mut ticks = tokio::time::interval(PERIOD);
+    let mut last = None;
+    loop {
+        let stopping = tokio::select! {
+            () = shared.stopping.cancelled() => true,
+            _ = ticks.tick() => false,
+        };
+        let ready = if stopping { Err("the server is stopping".to_owned()) } else { shared.node.readiness() };
+        if last.as_ref() != Some(&ready) {
+            match &ready {
+                Ok(()) => tracing::info!("ready: serving requests"),
+                Err(why) => tracing::info!("not ready: {why}"),
+            }
+            report(&reporter, ready.is_ok()).await;
+            last = Some(ready);
+        }
+        if stopping {
+            reporter.set_service_status(ADMIN, ServingStatus::NotServing).await;
+            return;
+        }
+    }
+}
+
+async fn report(reporter: &HealthReporter, ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for name in ["", REGISTRY, VERIFICATION] {
+        reporter.set_service_status(name, status).await;
+    }
+}

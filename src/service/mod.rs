@@ -1,0 +1,191 @@
+//! The gRPC server for services and operators. What happens to a request:
+//!
+//! ```text
+//! HTTP/2 limits        streams, header size, message size, keepalive           serve() below
+//! observe              span with a correlation id, metrics, size errors        observe.rs
+//! admission            at most N requests at once, the rest is refused         call.rs
+//! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
+//! (authentication and authorization of agencies will stand here)
+//! validation           domain::validate: a clear error before anything moves   registry/, verification.rs
+//! raft::Node           a write to the leader, or leave to read local state     call.rs
+//! storage, domain      rows of one consistent view; verdicts                   read.rs, verification.rs
+//! answer               with ResponseMeta, or a status with its reason          meta.rs, status.rs
+//! ```
+//!
+//! Rules that hold for every method:
+//!
+//! * **An error says what is known.** Each status carries `google.rpc.ErrorInfo` with a reason of the domain "dancu".
+//!   A mismatch is a verdict and never an error; an error is never a mismatch.
+//! * **Answers come within the caller's deadline**, errors included: the server works against a slightly earlier one,
+//!   so that the caller reads "no majority" and not merely that its own time ran out.
+//! * **A request is refused before queues grow.** What is over the limit gets RESOURCE_EXHAUSTED and a time to come back
+//!   (`RetryInfo`); operators' calls and health checks are exempt, because they are needed most then.
+//! * **A client that goes away harms nothing.** A write that was handed over goes on without it; its reply waits in the
+//!   request table for the retry.
+//! * **No personal data leaves but in an answer.** Spans, metrics and statuses hold ids of requests and agencies, names
+//!   of fields and methods, never their values.
+//!
+//! | HTTP/2 limit | value | why |
+//! |---|---|---|
+//! | largest request | `limits.max_message_bytes` | memory of one request |
+//! | streams on one connection | 1,024 | one client cannot take all of `limits.max_requests_in_flight` |
+//! | header list | 16 KiB | headers are read before anything is checked |
+//! | reset streams pending | 32 | rapid-reset floods |
+//! | keepalive | 30 s, answered within 10 s | half-open connections go away |
+//! | time of one call | `limits.max_deadline_ms` + 5 s | the last resort: every call ends by its own deadline first |
+//! | age of a connection | none | clients keep to one node; a rolling restart moves them |
+//!
+//! What is deliberately absent: TLS, who-may-ask-what, quotas per agency; they come with the access policies.
+
+mod call;
+mod cluster;
+mod deadline;
+mod health;
+mod meta;
+mod observe;
+mod read;
+mod registry;
+mod status;
+#[cfg(test)]
+mod tests;
+mod verification;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::config::LimitsConfig;
+use crate::metrics::Metrics;
+use crate::proto::DESCRIPTORS;
+use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
+use crate::proto::registry::population_registry_server::PopulationRegistryServer;
+use crate::proto::registry::verification_server::VerificationServer;
+use crate::raft::Node;
+
+/// Streams on one connection at once.
+const MAX_STREAMS: u32 = 1024;
+/// How long open connections may take to end after the shutdown began.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What all methods share.
+pub(crate) struct Shared {
+    node: Arc<Node>,
+    limits: LimitsConfig,
+    metrics: Arc<Metrics>,
+    /// One permit for each request that may be in flight.
+    gate: Arc<Semaphore>,
+    /// Set when the server shuts down: imports end, health turns bad.
+    stopping: CancellationToken,
+}
+
+/// Why the server ended other than by its shutdown.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener failed. Clients find the other nodes; start this one again.
+    #[error("the gRPC listener stopped: {0}. Nothing acknowledged is lost; start the node again")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors built into this program are damaged.
+    #[error("the API's descriptors cannot be served: {0}. This program was built wrongly; build it again")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves clients on a bound `listener` until `shutdown` ends; then stops listening, lets running requests finish for
+/// at most 5 s, and returns. To be called before [`Node::shutdown`], so that what is in flight can still be answered.
+///
+/// # Errors
+/// [`ServeError`] when the listener fails.
+pub async fn serve(
+    node: Arc<Node>,
+    listener: TcpListener,
+    limits: &LimitsConfig,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let shared = Arc::new(Shared {
+        node,
+        limits: limits.clone(),
+        metrics,
+        gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
+        stopping: CancellationToken::new(),
+    });
+    // However this function ends, nothing it started outlives it.
+    let _stop = shared.stopping.clone().drop_guard();
+    let stopping = shared.stopping.clone();
+    let router = builder(limits).add_routes(routes(&shared)?);
+    let incoming =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
+    let server = router.serve_with_incoming_shutdown(incoming, shared.stopping.clone().cancelled_owned());
+    tokio::pin!(server);
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = shutdown => stopping.cancel(),
+    }
+    match timeout(DRAIN, server).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => {
+            tracing::info!("some client connections did not end within {} s: leaving them", DRAIN.as_secs());
+            Ok(())
+        }
+    }
+}
+
+/// The limits of the table above.
+fn builder(limits: &LimitsConfig) -> Server {
+    Server::builder()
+        .tcp_nodelay(true)
+        .timeout(Duration::from_millis(limits.max_deadline_ms) + Duration::from_secs(5))
+        .concurrency_limit_per_connection(MAX_STREAMS as usize)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(16 << 10)
+        .http2_max_pending_accept_reset_streams(Some(32))
+        .http2_max_local_error_reset_streams(Some(256))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_frame_size(64 << 10)
+}
+
+/// All services behind the layer that observes them.
+fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
+    let limit = shared.limits.max_message_bytes;
+    // Answers are bounded where they are built (call.rs), with a better error than the transport's.
+    let answer_limit = usize::MAX;
+    let registry = PopulationRegistryServer::new(registry::Registry::new(shared.clone()))
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(answer_limit);
+    let verification = VerificationServer::new(verification::Verifier::new(shared.clone()))
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(answer_limit);
+    let cluster = ClusterAdminServer::new(cluster::Admin::new(shared.clone()))
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(answer_limit);
+    let routes = Routes::new(registry)
+        .add_service(verification)
+        .add_service(cluster)
+        .add_service(health::start(shared))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(observe::around(routes, &shared.metrics, limit))
+}
+
+/// Describes what this listener serves: what nodes say to each other has a listener of its own.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    health::SERVICES
+        .into_iter()
+        .chain(["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"])
+        .fold(
+            tonic_reflection::server::Builder::configure(),
+            tonic_reflection::server::Builder::with_service_name,
+        )
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,211 @@
+//! The layer around all services: a span with a correlation id, the metrics of each call, and the errors that tonic
+//! gives by itself put into this API's terms.
+//!
+//! The correlation id is the caller's `dancu-correlation-id`, else the request id, else a new one. Ids reach a span only
+//! after they were checked to be short and printable, so that nobody writes lines into the log. The method of a span or
+//! a metric is a name of the API, never what the client sent.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use tonic::Code;
+use tonic::service::Routes;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use super::status;
+use crate::metrics::Metrics;
+use crate::proto::DESCRIPTORS;
+use crate::proto::registry::RequestContext;
+
+/// The metadata key of a caller's correlation id, at most 64 characters of printable ASCII.
+const CORRELATION: &str = "dancu-correlation-id";
+/// The longest correlation id taken.
+const MAX_CORRELATION: usize = 64;
+/// The method of calls that are none of the API's.
+const OTHER: &str = "other";
+/// Counted by its chunks (registry/import.rs), because how long a stream lasts says nothing.
+const IMPORT: &str = "PopulationRegistry/Import";
+
+/// Path of a call -> its name in metrics and spans, for every method of the API.
+static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let set = FileDescriptorSet::decode(DESCRIPTORS).expect("the build wrote these descriptors");
+    let mut methods = HashMap::new();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let name = format!("{}/{}", service.name(), method.name());
+                methods.insert(format!("/{}.{name}", file.package()), name);
+            }
+        }
+    }
+    // Peers have a listener of their own: their methods are never called here.
+    methods.retain(|_, name| !name.starts_with("Peer/"));
+    methods.insert("/grpc.health.v1.Health/Check".to_owned(), "Health/Check".to_owned());
+    methods
+});
+
+/// What the layer needs.
+#[derive(Clone)]
+struct Observer {
+    metrics: Arc<Metrics>,
+    max_message_bytes: usize,
+}
+
+/// Puts the layer around the services. `max_message_bytes` is what they decode at most.
+pub(super) fn around(routes: Routes, metrics: &Arc<Metrics>, max_message_bytes: usize) -> Routes {
+    let observer = Observer { metrics: metrics.clone(), max_message_bytes };
+    let layer = middleware::from_fn_with_state(observer, call);
+    Routes::from(routes.into_axum_router().layer(layer))
+}
+
+/// Marks a request whose caller named its correlation id.
+#[derive(Debug, Clone, Copy)]
+struct Correlated;
+
+/// True when the caller named a correlation id, which is in the span then.
+pub(super) fn is_correlated(extensions: &tonic::Extensions) -> bool {
+    extensions.get::<Correlated>().is_some()
+}
+
+/// Names the request in the current span, once its context was validated.
+pub(super) fn identify(context: &RequestContext, correlated: bool) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    span.record("request_id", context.request_id.as_str());
+    span.record("agency_id", context.agency_id.as_str());
+    if correlated {
+        return;
+    }
+    if context.request_id.is_empty() {
+        span.record("correlation_id", new_correlation());
+    } else {
+        span.record("correlation_id", context.request_id.as_str());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it names a call in this node's log and is never replicated")]
+fn new_correlation() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+async fn call(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
+    let method = METHODS.get(request.uri().path()).map_or(OTHER, String::as_str);
+    let span =
+        tracing::info_span!("call", method, correlation_id = Empty, request_id = Empty, agency_id = Empty);
+    if let Some(correlation) = correlation(request.headers()) {
+        span.record("correlation_id", correlation);
+        request.extensions_mut().insert(Correlated);
+    }
+    let mut record = (method != IMPORT).then(|| Record::start(&observer.metrics, method));
+    let response = next.run(request).instrument(span.clone()).await;
+    let response = in_our_terms(response, observer.max_message_bytes);
+    if let Some(record) = &mut record {
+        record.code = code_of(response.headers());
+        let (code, elapsed) = (name(record.code), record.started.elapsed());
+        span.in_scope(|| tracing::debug!(code, ?elapsed, "answered"));
+    }
+    response
+}
+
+/// The caller's correlation id, if it is one.
+fn correlation(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(CORRELATION)?.to_str().ok()?;
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (printable && (1..=MAX_CORRELATION).contains(&text.len())).then_some(text)
+}
+
+/// Counts a call when it ends: with its status, or as cancelled when its caller went away first.
+pub(super) struct Record {
+    metrics: Arc<Metrics>,
+    method: &'static str,
+    started: Instant,
+    /// What it ended with.
+    pub code: Code,
+}
+
+impl Record {
+    fn start(metrics: &Arc<Metrics>, method: &'static str) -> Self {
+        Self { metrics: metrics.clone(), method, started: Instant::now(), code: Code::Cancelled }
+    }
+
+    /// Begins to count one chunk of an import.
+    pub fn of_import_chunk(metrics: &Arc<Metrics>) -> Self {
+        Self::start(metrics, IMPORT)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.metrics.observe_call(self.method, name(self.code), self.started.elapsed());
+    }
+}
+
+/// The status of a response: errors stand in its headers, OK comes after its message.
+fn code_of(headers: &HeaderMap) -> Code {
+    headers.get("grpc-status").map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+}
+
+/// Replaces an error that tonic gave by itself.
+fn in_our_terms(response: Response, max_message_bytes: usize) -> Response {
+    let headers = response.headers();
+    let has_details = headers.contains_key("grpc-status-details-bin");
+    match status::of_transport(code_of(headers), has_details, max_message_bytes) {
+        Some(status) => status.into_http(),
+        None => response,
+    }
+}
+
+/// The name of a status code in metrics, as the gRPC specification writes it.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_of_the_api_has_a_name() {
+        assert_eq!(METHODS["/dancu.registry.v1.Verification/Verify"], "Verification/Verify");
+        assert_eq!(METHODS["/dancu.cluster.v1.ClusterAdmin/Init"], "ClusterAdmin/Init");
+        assert!(METHODS.values().any(|name| name == IMPORT));
+    }
+
+    #[test]
+    fn a_correlation_id_is_short_and_printable() {
+        let with = |text: &str| HeaderMap::from_iter([(CORRELATION.parse().unwrap(), text.parse().unwrap())]);
+        assert_eq!(correlation(&with("case-7")), Some("case-7"));
+        assert_eq!(correlation(&with("")), None);
+        assert_eq!(correlation(&with("two words")), None);
+        assert_eq!(correlation(&with(&"x".repeat(65))), None);
+        assert_eq!(correlation(&HeaderMap::new()), None);
+    }
+}

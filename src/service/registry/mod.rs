@@ -1,0 +1,110 @@
+//! PopulationRegistry, an operation or two a file:
+//!
+//! | file | methods |
+//! |---|---|
+//! | `write` | CreatePerson, UpdatePerson, PatchPerson: one write, one command |
+//! | `batch` | CommitBatch: several writes, one command |
+//! | `import` | Import: a stream of chunks, each a command |
+//! | `read` | ReadPerson, BatchReadPersons, ReadPersonHistory |
+
+mod batch;
+mod import;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Shared;
+use crate::proto::registry::population_registry_server::PopulationRegistry;
+use crate::proto::registry::write::Write as Op;
+use crate::proto::registry::{
+    BatchReadPersonsRequest, BatchReadPersonsResponse, CommitBatchRequest, CommitBatchResponse,
+    CreatePersonRequest, ImportRequest, ImportResponse, PatchPersonRequest, ReadPersonHistoryRequest,
+    ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse, UpdatePersonRequest, WriteResponse,
+};
+
+/// The service.
+pub(super) struct Registry {
+    shared: Arc<Shared>,
+}
+
+impl Registry {
+    /// The service of this node.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+#[tonic::async_trait]
+impl PopulationRegistry for Registry {
+    async fn create_person(
+        &self,
+        request: Request<CreatePersonRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        let request = request.into_inner();
+        write::one(&call, request.context, request.create.map(Op::Create), "create").await.map(Response::new)
+    }
+
+    async fn update_person(
+        &self,
+        request: Request<UpdatePersonRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        let request = request.into_inner();
+        write::one(&call, request.context, request.update.map(Op::Update), "update").await.map(Response::new)
+    }
+
+    async fn patch_person(
+        &self,
+        request: Request<PatchPersonRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        let request = request.into_inner();
+        write::one(&call, request.context, request.patch.map(Op::Patch), "patch").await.map(Response::new)
+    }
+
+    async fn commit_batch(
+        &self,
+        request: Request<CommitBatchRequest>,
+    ) -> Result<Response<CommitBatchResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        batch::commit(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    type ImportStream = BoxStream<'static, Result<ImportResponse, Status>>;
+
+    async fn import(
+        &self,
+        request: Request<Streaming<ImportRequest>>,
+    ) -> Result<Response<Self::ImportStream>, Status> {
+        Ok(Response::new(import::answers(self.shared.clone(), request.into_inner())))
+    }
+
+    async fn read_person(
+        &self,
+        request: Request<ReadPersonRequest>,
+    ) -> Result<Response<ReadPersonResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        read::one(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn batch_read_persons(
+        &self,
+        request: Request<BatchReadPersonsRequest>,
+    ) -> Result<Response<BatchReadPersonsResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        read::batch(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn read_person_history(
+        &self,
+        request: Request<ReadPersonHistoryRequest>,
+    ) -> Result<Response<ReadPersonHistoryResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        read::history(&call, request.into_inner()).await.map(Response::new)
+    }
+}

@@ -1,0 +1,44 @@
+//! CreatePerson, UpdatePerson, PatchPerson: one write as one command.
+
+use tonic::Status;
+
+use super::super::call::Call;
+use super::super::status;
+use crate::domain::validate;
+use crate::proto::registry::write::Write as Op;
+use crate::proto::registry::{RequestContext, Write, WriteOutcome, WriteResponse, write_outcome};
+use crate::proto::store::{Command, Reply, command, reply};
+
+/// Validates and applies one write, `field` being where it stands in the request.
+pub async fn one(
+    call: &Call,
+    context: Option<RequestContext>,
+    op: Option<Op>,
+    field: &str,
+) -> Result<WriteResponse, Status> {
+    let context = writer(call, context)?;
+    let write = Write { write: Some(status::required(op, field)?) };
+    validate::write(&write).map_err(|rejection| status::rejected(&rejection))?;
+    let command = Command { context: Some(context), op: Some(command::Op::Write(write)) };
+    let Reply { reply, revision } = call.write(command).await?;
+    let outcome = match reply {
+        Some(reply::Reply::Write(WriteOutcome { outcome: Some(outcome) })) => outcome,
+        Some(reply::Reply::Rejected(rejection)) => write_outcome::Outcome::Rejected(rejection),
+        _ => return Err(status::broken("the reply to a write is of another kind")),
+    };
+    match outcome {
+        write_outcome::Outcome::Rejected(rejection) => Err(status::rejected_at(&rejection, revision)),
+        write_outcome::Outcome::Written(written) => Ok(WriteResponse {
+            meta: Some(call.meta_of_write(revision, written.record_revision)),
+            written: Some(written),
+        }),
+    }
+}
+
+/// The context of a write, validated and noted in the span.
+pub fn writer(call: &Call, context: Option<RequestContext>) -> Result<RequestContext, Status> {
+    let context = context.unwrap_or_default();
+    validate::context_for_write(&context).map_err(|rejection| status::rejected(&rejection))?;
+    call.identify(&context);
+    Ok(context)
+}

@@ -1,0 +1,95 @@
+//! Verification: claims in, verdicts out. What comparing means is `domain::matching`; here people are found and verdicts
+//! gathered, all of a batch from one view.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::call::Call;
+use super::read::{Found, View, run_batch};
+use super::{Shared, read, status};
+use crate::domain::matching;
+use crate::domain::validate;
+use crate::proto::registry::verification_server::Verification;
+use crate::proto::registry::{
+    AttributeVerdict, BatchVerifyRequest, BatchVerifyResponse, Claim, Person, Subject, SubjectResult,
+    Verdict, VerifyRequest, VerifyResponse,
+};
+
+/// The service.
+pub(super) struct Verifier {
+    shared: Arc<Shared>,
+}
+
+impl Verifier {
+    /// The service of this node.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+#[tonic::async_trait]
+impl Verification for Verifier {
+    async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        verify(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn batch_verify(
+        &self,
+        request: Request<BatchVerifyRequest>,
+    ) -> Result<Response<BatchVerifyResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        batch_verify(&call, request.into_inner()).await.map(Response::new)
+    }
+}
+
+async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    let subject = status::required(request.subject, "subject")?;
+    validate::subject(&subject).map_err(|rejection| status::rejected(&rejection))?;
+    let key = status::required(subject.key, "subject.key")?;
+    let view = call.read(request.options.as_ref()).await?;
+    let Found { person, resolution } = view.only(&key, "subject.key")?;
+    let (verdicts, all_match) = compare(&person, &subject.claims);
+    let meta = call.meta_of_read(&view, person.record_revision);
+    Ok(VerifyResponse { meta: Some(meta), all_match, verdicts, resolution: Some(resolution) })
+}
+
+async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<BatchVerifyResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    validate::subjects(&request.subjects).map_err(|rejection| status::rejected(&rejection))?;
+    let view = call.read(request.options.as_ref()).await?;
+    let meta = call.meta_of_read(&view, 0);
+    let results = run_batch(move || {
+        let subjects = request.subjects.iter().enumerate();
+        subjects.map(|(position, subject)| result(&view, subject, position)).collect()
+    });
+    let answer = BatchVerifyResponse { meta: Some(meta), results: results.await? };
+    call.sendable(answer, "subjects")
+}
+
+fn result(view: &View, subject: &Subject, position: usize) -> Result<SubjectResult, Status> {
+    let field = format!("subjects[{position}].key");
+    Ok(match read::lookup(view, subject.key.as_ref(), &field)? {
+        Err(missing) => SubjectResult { missing: Some(missing), ..SubjectResult::default() },
+        Ok(Found { person, resolution }) => {
+            let (verdicts, all_match) = compare(&person, &subject.claims);
+            let record_revision = person.record_revision;
+            SubjectResult {
+                missing: None,
+                all_match,
+                verdicts,
+                resolution: Some(resolution),
+                record_revision,
+            }
+        }
+    })
+}
+
+/// The verdicts in the order of the claims, and whether all are MATCH.
+fn compare(person: &Person, claims: &[Claim]) -> (Vec<AttributeVerdict>, bool) {
+    let verdicts: Vec<_> = claims.iter().map(|claim| matching::verify(person, claim)).collect();
+    let all_match = verdicts.iter().all(|verdict| verdict.verdict() == Verdict::Match);
+    (verdicts, all_match)
+}
