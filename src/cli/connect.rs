@@ -1,0 +1,171 @@
+//! The options that lead to a cluster and say how fresh an answer must be, shared by the commands that ask it.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Failure;
+use crate::client::{Client, ClientError, ClientOptions};
+use crate::proto::registry::person_key::Key;
+use crate::proto::registry::{Consistency, PersonKey, ReadOptions};
+
+/// Whom to ask, and for whom.
+#[derive(Args, Clone)]
+pub struct Connect {
+    /// Client addresses (host:port) of one or more nodes, separated by commas; the next one is asked when one fails
+    #[arg(
+        long,
+        short = 'e',
+        env = "DANCU_ENDPOINTS",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7001"
+    )]
+    endpoints: Vec<String>,
+    /// Seconds until a call is given up, retries included
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    timeout: f64,
+    /// The agency that asks
+    #[arg(long, env = "DANCU_AGENCY", default_value = "dancu-cli")]
+    agency: String,
+    /// The officer on whose behalf it asks
+    #[arg(long, env = "DANCU_OFFICER", default_value = "")]
+    officer: String,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    if (0.001..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("expected 0.001 to 86400".to_owned())
+    }
+}
+
+impl Connect {
+    /// A client of these nodes. Connects at the first call.
+    ///
+    /// # Errors
+    /// When an endpoint is not `host:port`.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let deadline = Duration::from_secs_f64(self.timeout);
+        let options = ClientOptions {
+            deadline,
+            agency_id: self.agency.clone(),
+            officer_id: self.officer.clone(),
+            ..ClientOptions::default()
+        };
+        Ok(Client::connect(self.endpoints.clone(), options)?)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        use tonic::Code;
+        let text = match error.field() {
+            "" => error.to_string(),
+            field if error.message().contains(field) => error.to_string(),
+            field => format!("{field}: {error}"),
+        };
+        match error.code() {
+            Code::InvalidArgument | Code::Unimplemented | Code::Unauthenticated | Code::PermissionDenied => {
+                Self::Input(text)
+            }
+            Code::NotFound
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange => Self::Negative(text),
+            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled => {
+                Self::Unavailable(text)
+            }
+            _ => Self::Fault(text),
+        }
+    }
+}
+
+/// How fresh an answer must be.
+#[derive(Args, Clone)]
+pub struct Freshness {
+    /// linearizable, at-least=REVISION, stale=MILLISECONDS, as-of=REVISION or as-of=TIME (like 2026-01-31T10:00:00Z)
+    #[arg(long, default_value = "linearizable", value_parser = read_options)]
+    consistency: ReadOptions,
+}
+
+impl Freshness {
+    /// The read mode as the API takes it.
+    pub fn options(&self) -> ReadOptions {
+        self.consistency
+    }
+}
+
+fn read_options(text: &str) -> Result<ReadOptions, String> {
+    let (mode, value) = text.split_once('=').map_or((text, None), |(mode, value)| (mode, Some(value)));
+    let number = || value.and_then(|v| v.parse::<u64>().ok()).ok_or_else(|| format!("{mode} needs =NUMBER"));
+    let options =
+        |consistency: Consistency| ReadOptions { consistency: consistency.into(), ..Default::default() };
+    Ok(match (mode, value) {
+        ("linearizable", None) => options(Consistency::Linearizable),
+        ("at-least", _) => ReadOptions { revision: number()?, ..options(Consistency::AtLeast) },
+        ("stale", _) => ReadOptions { max_staleness_ms: number()?, ..options(Consistency::BoundedStale) },
+        ("as-of", Some(value)) if value.contains('T') => {
+            ReadOptions { as_of_ms: instant(value)?, ..options(Consistency::AsOf) }
+        }
+        ("as-of", _) => ReadOptions { revision: number()?, ..options(Consistency::AsOf) },
+        _ => return Err("expected linearizable, at-least=N, stale=MS, as-of=N or as-of=TIME".to_owned()),
+    })
+}
+
+fn instant(text: &str) -> Result<u64, String> {
+    let time: jiff::Timestamp =
+        text.parse().map_err(|_| "expected a time like 2026-01-31T10:00:00Z".to_owned())?;
+    u64::try_from(time.as_millisecond()).map_err(|_| "expected a time after 1970".to_owned())
+}
+
+/// Which person, in exactly one way.
+#[derive(Args, Clone)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    /// Personal id, 12 digits
+    #[arg(long)]
+    id: Option<String>,
+    /// CMND number, 9 digits
+    #[arg(long)]
+    old_id: Option<String>,
+    /// The registry's internal id
+    #[arg(long)]
+    uid: Option<u64>,
+}
+
+impl Whom {
+    /// The key as the API takes it.
+    pub fn key(&self) -> PersonKey {
+        let id = self.id.clone().map(Key::PersonalId);
+        let old = || self.old_id.clone().map(Key::OldIdNumber);
+        let uid = || self.uid.map(Key::PersonUid);
+        PersonKey { key: id.or_else(old).or_else(uid) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_modes_are_understood() {
+        let modes = [
+            ("linearizable", Consistency::Linearizable, (0, 0, 0)),
+            ("at-least=7", Consistency::AtLeast, (7, 0, 0)),
+            ("stale=500", Consistency::BoundedStale, (0, 500, 0)),
+            ("as-of=9", Consistency::AsOf, (9, 0, 0)),
+            ("as-of=1970-01-01T00:00:02Z", Consistency::AsOf, (0, 0, 2000)),
+        ];
+        for (text, mode, numbers) in modes {
+            let options = read_options(text).unwrap();
+            assert_eq!(options.consistency, mode as i32, "{text}");
+            assert_eq!((options.revision, options.max_staleness_ms, options.as_of_ms), numbers, "{text}");
+        }
+        for bad in ["", "stale", "stale=", "stale=-1", "linearizable=1", "as-of=yesterday", "eventual"] {
+            assert!(read_options(bad).is_err(), "accepted {bad:?}");
+        }
+    }
+}

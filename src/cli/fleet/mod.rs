@@ -1,0 +1,94 @@
+//! Real node processes of this very program on loopback: what `dancu demo` shows and what the integration tests stand on.
+//!
+//! ```text
+//! folder/NAME.toml   configuration         folder/NAME.log   all that the process wrote, over its restarts
+//! folder/NAME/       data folder
+//! ```
+//!
+//! Each node has a loopback address of its own (127.64.0.0/10), and its ports are chosen by the system on that address.
+//! So a node that is killed finds its ports free when it comes back: nobody else binds or connects from that address.
+//! Processes are ended through their own handles only, and all of them when the fleet is dropped.
+//!
+//! `load` writes to a fleet and remembers what was acknowledged; `readback` looks for it at a node.
+
+pub mod load;
+mod process;
+pub mod readback;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+pub use self::process::Process;
+use crate::config::{NodeConfig, Role};
+
+/// Node processes that share a folder. They belong to a cluster once somebody forms one of them.
+pub struct Fleet {
+    binary: PathBuf,
+    folder: PathBuf,
+    /// The settings of nodes started from now on; name, role, folder and ports are each node's own.
+    pub settings: NodeConfig,
+    /// The processes, in the order in which they were added.
+    pub nodes: Vec<Process>,
+}
+
+impl Fleet {
+    /// A fleet without nodes. `binary` is the program to run, `folder` where configurations, logs and data go.
+    pub fn new(binary: &Path, folder: &Path) -> Self {
+        let mut settings = NodeConfig::loopback("unnamed", Role::Central, folder);
+        settings.storage.block_cache_mb = 32;
+        Self { binary: binary.to_path_buf(), folder: folder.to_path_buf(), settings, nodes: Vec::new() }
+    }
+
+    /// Starts a new node, which waits for a cluster, and returns its position. Does not wait until it serves.
+    ///
+    /// # Errors
+    /// When no port is free, the folder cannot be written or the program cannot be started.
+    pub fn spawn(&mut self, name: &str, role: Role) -> io::Result<usize> {
+        let config = self.config(name, role)?;
+        let mut process = Process::new(&self.binary, &self.folder, config)?;
+        process.start()?;
+        self.nodes.push(process);
+        Ok(self.nodes.len() - 1)
+    }
+
+    fn config(&self, name: &str, role: Role) -> io::Result<NodeConfig> {
+        let [client_listen, peer_listen, http] = free_ports(own_address())?;
+        Ok(NodeConfig {
+            name: name.to_owned(),
+            role,
+            data_dir: self.folder.join(name),
+            client_listen,
+            peer_listen,
+            http_listen: Some(http),
+            ..self.settings.clone()
+        })
+    }
+
+    /// Where clients reach all nodes, as `host:port`.
+    pub fn client_addresses(&self) -> Vec<String> {
+        self.nodes.iter().map(Process::client_address).collect()
+    }
+
+    /// Peer addresses of the central nodes, as `dancu cluster init` takes them.
+    pub fn central_peers(&self) -> Vec<String> {
+        let central = self.nodes.iter().filter(|node| node.config().role == Role::Central);
+        central.map(|node| node.config().peer_listen.to_string()).collect()
+    }
+}
+
+/// A loopback address that no other node of this machine has: by the process that asks, and by a count in it.
+fn own_address() -> IpAddr {
+    static COUNT: AtomicU8 = AtomicU8::new(0);
+    let process = std::process::id().to_be_bytes();
+    let node = COUNT.fetch_add(1, Ordering::Relaxed) % 254 + 1;
+    IpAddr::V4(Ipv4Addr::new(127, 64 + process[2] % 64, process[3], node))
+}
+
+/// Three ports that are free on `address`: the system chooses them, all at once, so that they differ.
+fn free_ports(address: IpAddr) -> io::Result<[SocketAddr; 3]> {
+    let bind = || TcpListener::bind((address, 0));
+    let (a, b, c) = (bind()?, bind()?, bind()?);
+    Ok([a.local_addr()?, b.local_addr()?, c.local_addr()?])
+}

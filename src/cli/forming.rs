@@ -1,0 +1,78 @@
+//! Forms a cluster of nodes that wait for one, as an operator would: used where all nodes are on this machine.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Failure;
+use crate::client::{Client, ClientOptions};
+use crate::proto::cluster::{Member, NodeState, NodeStatus};
+
+/// How often nodes are asked how far they are.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A client that asks one node only.
+///
+/// # Errors
+/// When the address is not `host:port`.
+pub fn only(address: &str) -> Result<Client, Failure> {
+    let deadline = Duration::from_secs(30);
+    let options = ClientOptions { deadline, agency_id: "dancu-local".to_owned(), ..ClientOptions::default() };
+    Ok(Client::connect(vec![address.to_owned()], options)?)
+}
+
+/// The node's own status.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn local_status(node: &Client) -> Result<NodeStatus, Failure> {
+    Ok(node.status(true).await?.nodes.into_iter().next().unwrap_or_default())
+}
+
+/// Whether the node has no cluster yet.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn is_waiting(node: &Client) -> Result<bool, Failure> {
+    Ok(local_status(node).await?.state() == NodeState::Waiting)
+}
+
+/// Adds a waiting node as soon as a leader is there to do it.
+///
+/// # Errors
+/// When it is not added within `limit`.
+pub async fn add(cluster: &Client, peer_address: &str, limit: Duration) -> Result<Member, Failure> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match cluster.add_node(peer_address.to_owned()).await {
+            Ok(member) => return Ok(member),
+            // A request that broke off is finished by asking again.
+            Err(error)
+                if Instant::now() < deadline && (error.is_unknown() || error.retry_after().is_some()) =>
+            {
+                sleep(POLL).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until the node serves linearizable reads: a leader has confirmed it.
+///
+/// # Errors
+/// When that is not so within `limit`.
+pub async fn ready(node: &Client, limit: Duration) -> Result<NodeStatus, Failure> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let status = local_status(node).await?;
+        if status.leader_id != 0 && status.staleness_bound_ms != u32::MAX {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            let name = status.member.unwrap_or_default().name;
+            let seconds = limit.as_secs();
+            return Err(Failure::Unavailable(format!("node {name} found no leader within {seconds} s")));
+        }
+        sleep(POLL).await;
+    }
+}

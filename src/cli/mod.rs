@@ -1,0 +1,119 @@
+//! The command line: one file for each subcommand, and what they share.
+//!
+//! ```text
+//! node       runs a node                     generate   a synthetic population
+//! dev        runs a whole cluster            import     people from a file, resumable
+//! demo       shows what a cluster withstands person     one record
+//! cluster    for operators                   verify     claims about one person
+//!
+//! connect    options that lead to a cluster  fleet      node processes, for the demo and the tests
+//! output     text or JSON on standard output json       the JSON form of a person
+//! failure    exit codes                      serving    one node within this process
+//! answer     what an answer says of itself   forming    a cluster of nodes on this machine
+//! ```
+//!
+//! Results go to standard output, everything else (progress, logs, errors) to standard error, so that output can be
+//! piped. Exit codes: 0 done, 1 the answer is no, 2 wrong command line, configuration or input, 3 no cluster could be
+//! reached, 4 a fault of a node.
+
+mod answer;
+mod cluster;
+mod connect;
+mod demo;
+mod dev;
+mod failure;
+pub mod fleet;
+pub mod forming;
+mod generate;
+mod import;
+pub mod json;
+mod node;
+mod output;
+mod person;
+mod serving;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::failure::Failure;
+use self::output::Output;
+
+/// A replicated population registry: linearizable verification at every node.
+#[derive(Parser)]
+#[command(name = "dancu", version, max_term_width = 110)]
+struct Cli {
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a node
+    Node(node::Args),
+    /// Run a whole cluster in this process on loopback, to develop services against
+    Dev(dev::Args),
+    /// Show what a cluster withstands: node processes, a large import, a killed leader, nothing lost
+    Demo(demo::Args),
+    /// Form a cluster, change its members, look at it
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Write a synthetic population as NDJSON, the same for the same seed on every machine
+    Generate(generate::Args),
+    /// Add the people of an NDJSON file; run again after a break, it adds nobody twice
+    Import(import::Args),
+    /// Read or write one person
+    #[command(subcommand)]
+    Person(person::Command),
+    /// Check what was claimed about a person: exit code 0 when all matches, 1 when not
+    Verify(verify::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    crate::telemetry::abort_on_panic();
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("dancu: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let output = Output::new(cli.json);
+    if let Command::Generate(args) = cli.command {
+        return generate::run(&args);
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| {
+        Failure::Fault(format!("cannot start the runtime's threads: {e}; raise the process limits"))
+    })?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Node(args) => node::run(args).await,
+            Command::Dev(args) => dev::run(args, &output).await,
+            Command::Demo(args) => demo::run(args, &output).await,
+            Command::Cluster(command) => cluster::run(command, &output).await,
+            Command::Generate(args) => generate::run(&args),
+            Command::Import(args) => import::run(args, &output).await,
+            Command::Person(command) => person::run(command, &output).await,
+            Command::Verify(args) => verify::run(args, &output).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}
