@@ -1,0 +1,16 @@
+//! The tests that look at the project from outside: one binary, so that the library is linked once.
+
+#![allow(clippy::unwrap_used)]
+
+mod cluster_bad_input;
+mod cluster_failover;
+mod cluster_linearizable;
+mod cluster_membership;
+mod cluster_modes;
+mod cluster_read_rounds;
+mod cluster_restart;
+mod cluster_snapshot;
+mod harness;
+mod node_trouble;
+mod tidy;
+mod tools;

@@ -1,0 +1,92 @@
+//! A node that cannot start says why in one message, exits with a code that says whose fault it is, and touches nothing.
+
+use std::path::{Path, PathBuf};
+
+use crate::harness::command::run;
+use crate::harness::{Cluster, PATIENCE};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn config(&self, text: &str) -> PathBuf {
+        let file = self.0.path().join("node.toml");
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    fn valid(&self, data_dir: &Path, client_listen: &str) -> PathBuf {
+        self.config(&format!(
+            "name = \"node-1\"\nrole = \"central\"\ndata_dir = {data_dir:?}\nclient_listen = \"{client_listen}\"\n\
+             peer_listen = \"127.0.0.1:0\"\n"
+        ))
+    }
+}
+
+/// Runs a node that must not start; its message must be one line that holds all of `says`.
+fn refused(config: &Path, code: i32, says: &[&str]) {
+    let (got, out, err) = run(["node".as_ref(), "--config".as_ref(), config.as_os_str()]);
+    assert_eq!(got, code, "{err}");
+    assert_eq!(out, "");
+    let message = err.lines().last().unwrap_or_default();
+    assert!(message.starts_with("dancu: "), "{err}");
+    for word in says {
+        assert!(message.contains(word), "{word:?} is missing in: {message}");
+    }
+    assert!(!err.contains("panicked") && !err.contains("backtrace"), "{err}");
+    println!("exit code {code}: {message}");
+}
+
+#[test]
+fn node_trouble_configuration() {
+    let folder = Folder::new();
+    refused(&folder.0.path().join("absent.toml"), 2, &["absent.toml"]);
+    refused(&folder.config("name = \n"), 2, &["node.toml", "line 1"]);
+    let good = "name = \"n\"\nrole = \"central\"\ndata_dir = \"d\"\nclient_listen = \"127.0.0.1:0\"\npeer_listen = \"127.0.0.1:0\"\n";
+    refused(&folder.config(&format!("{good}cluster = 7\n")), 2, &["unknown field", "cluster"]);
+    refused(
+        &folder.config(&format!("{good}[raft]\nheartbeat_ms = 7\n")),
+        2,
+        &["unknown field", "heartbeat_ms"],
+    );
+    refused(&folder.config(&good.replace("central", "regional")), 2, &["role", "regional"]);
+}
+
+#[test]
+fn node_trouble_port_in_use() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = Folder::new();
+    let data = folder.0.path().join("data");
+    refused(&folder.valid(&data, &address), 4, &[&address, "client_listen"]);
+    assert!(!data.exists(), "a node that did not start made its folder");
+}
+
+#[test]
+fn node_trouble_folder_that_cannot_be_written() {
+    let folder = Folder::new();
+    // Also root cannot make a folder below a file.
+    let file = folder.0.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    refused(&folder.valid(&file.join("data"), "127.0.0.1:0"), 4, &["file"]);
+    refused(&folder.valid(Path::new("/proc/dancu"), "127.0.0.1:0"), 4, &["/proc/dancu"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_trouble_folder_of_another_node() {
+    let mut cluster = Cluster::start(1, 0).await;
+    let data = cluster.node(0).config().data_dir.clone();
+    let folder = Folder::new();
+
+    // It runs: nobody else may use its folder.
+    refused(&folder.valid(&data, "127.0.0.1:0"), 4, &["central-1"]);
+
+    // It does not run: the folder is still its own.
+    cluster.node(0).stop(PATIENCE).unwrap();
+    refused(&folder.valid(&data, "127.0.0.1:0"), 4, &["central-1", "node-1"]);
+    cluster.restart(0).await;
+    cluster.assert_no_errors();
+}

@@ -1,0 +1,235 @@
+//! `dancu dev` and the tools, run as a user runs them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::harness::command::{dancu, ended, run};
+use crate::harness::{PATIENCE, people};
+
+/// A running `dancu dev`, ended with the test.
+struct Dev {
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+    ready: Value,
+    started: Instant,
+}
+
+impl Dev {
+    /// Starts it on free ports and waits until it says that it is ready.
+    fn start(data: &Path) -> Self {
+        Self::start_at(data, base_port())
+    }
+
+    /// The same on these ports.
+    fn start_at(data: &Path, port: u16) -> Self {
+        let port = port.to_string();
+        let mut command = dancu(["--json", "dev", "--base-port", &port, "--data"]);
+        let started = Instant::now();
+        let child = command.arg(data).stdout(Stdio::piped()).spawn().unwrap();
+        let mut dev = Self { child, output: None, ready: Value::Null, started };
+        let mut output = BufReader::new(dev.child.stdout.take().unwrap());
+        let mut text = String::new();
+        while dev.ready.is_null() {
+            assert_ne!(output.read_line(&mut text).unwrap(), 0, "dancu dev ended before it was ready");
+            dev.ready = serde_json::from_str(&text).unwrap_or_default();
+        }
+        dev.output = Some(output);
+        dev
+    }
+
+    /// Client address of a node.
+    fn address(&self, node: usize) -> String {
+        self.ready["nodes"][node]["client"].as_str().unwrap().to_owned()
+    }
+
+    /// Ctrl-C: it must end by itself, with success.
+    fn interrupt(mut self) {
+        signal(&self.child, Signal::INT);
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "dancu dev did not end when interrupted");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        println!("dancu dev ended {:.1?} after Ctrl-C", begun.elapsed());
+        assert!(status.success(), "it ended with {status}");
+        let mut rest = String::new();
+        self.output.take().unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "with --json nothing follows the first value");
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// A base port whose followers are free too. Another process may take one before it is used; then the test says so.
+fn base_port() -> u16 {
+    let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let system = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    // Ports that the system hands out lie high; the step below keeps the three ranges out of each other's way.
+    let candidates = std::iter::repeat_with(|| 10_000 + system() % 20_000);
+    let all_free = |base: &u16| (0..4).flat_map(|n| [n, n + 100, n + 200]).all(|step| free(base + step));
+    candidates.take(1000).find(all_free).expect("some ports are free")
+}
+
+fn json(command: &mut Command, code: i32) -> Value {
+    let (got, out, err) = ended(command.output().unwrap());
+    assert_eq!(got, code, "{out}{err}");
+    serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"))
+}
+
+#[test]
+fn tools_dev_is_ready_soon_and_keeps_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let port = base_port();
+    let dev = Dev::start_at(&data, port);
+    let took = dev.started.elapsed();
+    println!("dancu dev was ready after {took:.1?}");
+    assert!(took < Duration::from_secs(3), "ready only after {took:.1?}");
+
+    let (central, province) = (dev.address(0), dev.address(3));
+    let id = people::personal_id(1);
+    let person = format!(
+        r#"{{"personal_id":"{id}","birth_date":"1990-05-17","gender":"female","birth_name":{{"family":"Nguyễn","given":"Thúy"}}}}"#
+    );
+    let written = json(&mut dancu(["--json", "person", "create", "-e", &central, &person]), 0);
+    let verify = |name: &str, code| {
+        let arguments = ["--json", "verify", "-e", &province, "--id", &id, "--name", name, "--born", "1990"];
+        json(&mut dancu(arguments), code)
+    };
+    let verified = verify("Nguyễn Thúy", 0);
+    assert!(verified["meta"]["revision"].as_u64() >= written["meta"]["revision"].as_u64());
+    assert_eq!(verified["meta"]["served_by"], "province-1");
+    assert_eq!(verify("Nguyễn Thùy", 1)["verdicts"][0]["verdict"], "no_match");
+    let (code, _, err) = run(["verify", "-e", &province, "--id", &people::personal_id(2), "--name", "X"]);
+    assert_eq!(code, 2, "{err}");
+    let (code, _, err) = run(["person", "get", "-e", &province, "--id", &people::personal_id(2)]);
+    assert_eq!(code, 1, "{err}");
+
+    let patched = json(
+        &mut dancu([
+            "--json",
+            "person",
+            "patch",
+            "-e",
+            &province,
+            "--id",
+            &id,
+            r#"{"birth_name":{"given":"Thùy"}}"#,
+        ]),
+        0,
+    );
+    let revision = patched["record_revision"].to_string();
+    let got = json(&mut dancu(["--json", "person", "get", "-e", &central, "--id", &id]), 0);
+    assert_eq!(got["person"]["birth_name"]["given"], "Thùy");
+    assert_eq!(got["person"]["birth_name"]["family"], "Nguyễn");
+    let history = json(&mut dancu(["--json", "person", "history", "-e", &central, "--id", &id]), 0);
+    assert_eq!(history["versions"].as_array().unwrap().len(), 2);
+    let status = json(&mut dancu(["--json", "cluster", "status", "-e", &central]), 0);
+    assert_eq!(status["nodes"].as_array().unwrap().len(), 4);
+    dev.interrupt();
+
+    // Its nodes know each other by their ports.
+    let other = (port + 1).to_string();
+    let (code, _, err) = ended(dancu(["dev", "--base-port", &other, "--data"]).arg(&data).output().unwrap());
+    assert_eq!((code, err.contains(&port.to_string())), (2, true), "{err}");
+    let dev = Dev::start_at(&data, port);
+    println!("dancu dev was ready again after {:.1?}", dev.started.elapsed());
+    let consistency = format!("at-least={revision}");
+    let arguments =
+        ["--json", "person", "get", "-e", &dev.address(3), "--id", &id, "--consistency", &consistency];
+    assert_eq!(json(&mut dancu(arguments), 0)["person"]["birth_name"]["given"], "Thùy");
+    dev.interrupt();
+}
+
+#[test]
+fn tools_an_import_that_was_killed_is_completed_by_a_second_run_without_doubles() {
+    const COUNT: u64 = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.ndjson");
+    let path = file.to_str().unwrap();
+    let (code, _, err) = run(["generate", "--count", &COUNT.to_string(), "--seed", "7", "--output", path]);
+    assert_eq!(code, 0, "{err}");
+    let dev = Dev::start(&folder.path().join("data"));
+    let address = dev.address(3);
+
+    let mut first = dancu(["import", "-e", &address, "--chunk", "100", path]).spawn().unwrap();
+    let begun = Instant::now();
+    // The province may be behind what was acknowledged: it is asked for a revision that it must have reached.
+    let persons = |revision: &str| {
+        let arguments = ["--json", "cluster", "digest", "-e", &address, "--at-least", revision];
+        let digest = json(&mut dancu(arguments), 0);
+        digest["persons"].as_u64().unwrap()
+    };
+    while persons("0") < COUNT / 10 {
+        assert!(begun.elapsed() < PATIENCE, "the import does not get on");
+    }
+    first.kill().unwrap();
+    assert!(!first.wait().unwrap().success(), "the first import was not killed in time");
+    let before = persons("0");
+
+    let second = json(&mut dancu(["--json", "import", "-e", &address, "--chunk", "100", path]), 0);
+    let held = persons(&second["revision"].to_string());
+    println!("killed after {before} of {COUNT} people; the second run: {second}; held in the end: {held}");
+    assert_eq!(second["rejected"], 0);
+    assert_eq!(held, COUNT, "people were lost or doubled");
+
+    // A third run, of the same file in other chunks, finds everybody there already.
+    let third = json(&mut dancu(["--json", "import", "-e", &address, "--chunk", "777", path]), 0);
+    assert_eq!((&third["created"], &third["existing"]), (&Value::from(0), &Value::from(COUNT)));
+
+    // What is no person is listed with its line; everybody else goes in.
+    let odd = folder.path().join("odd.ndjson");
+    let good = std::fs::read_to_string(&file).unwrap().lines().next().unwrap().to_owned();
+    std::fs::write(&odd, format!("{good}\n{{\"shoe_size\": 38}}\n{{\"birth_date\": \"1990\"}}\n")).unwrap();
+    let summary = json(dancu(["--json", "import", "-e", &address]).arg(&odd), 1);
+    assert_eq!((&summary["existing"], &summary["rejected"]), (&Value::from(1), &Value::from(2)));
+    let rejects = std::fs::read_to_string(folder.path().join("odd.ndjson.rejects.ndjson")).unwrap();
+    let lines: Vec<Value> = rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["line"], &lines[1]["line"]), (&Value::from(2), &Value::from(3)));
+    assert!(
+        !lines[1]["field"].as_str().unwrap().is_empty() && !lines[1]["reason"].as_str().unwrap().is_empty()
+    );
+    dev.interrupt();
+}
+
+#[test]
+fn tools_say_what_is_wrong_by_exit_code_and_message() {
+    let (code, _, err) = run(["person", "get", "-e", "127.0.0.1:9", "--uid", "1", "--timeout", "0.3"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.starts_with("dancu: ") && err.contains("127.0.0.1:9"), "{err}");
+    let (code, _, err) = run(["person", "get", "-e", "nowhere", "--uid", "1"]);
+    assert_eq!(code, 2, "{err}");
+    let (code, _, err) = run(["import", "/no/such/file"]);
+    assert_eq!((code, err.contains("/no/such/file")), (2, true), "{err}");
+    for usage in [&["verify", "--id", "001190000001"][..], &["person", "get"], &["nonsense"], &["node"]] {
+        assert_eq!(run(usage).0, 2, "{usage:?}");
+    }
+}
+
+#[test]
+fn tools_generate_the_same_people_for_the_same_seed() {
+    let people = |count: &str, first: &str| {
+        let (code, out, err) = run(["generate", "--count", count, "--seed", "3", "--first", first]);
+        assert_eq!(code, 0, "{err}");
+        out
+    };
+    assert_eq!(people("100", "0"), people("40", "0") + &people("60", "40"));
+}
