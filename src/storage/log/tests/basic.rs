@@ -315,4 +315,5 @@ fn what_is_committed_is_never_on_disk_before_the_entries() {
         let found = seen.recv_timeout(DEADLINE).unwrap();
         assert!(found.committed.map(|id| id.index) <= found.last.map(|id| id.index), "{found:?}");
     }
+    log.close();
 }

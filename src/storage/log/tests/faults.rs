@@ -72,10 +72,19 @@ fn a_log_is_open_once() {
     open(dir.path()).unwrap();
 }
 
+/// Lives as long as the I/O thread does: its sender goes after RocksDB is closed.
+struct Alive(#[expect(dead_code, reason = "held, so that its end is noticed")] mpsc::Sender<()>);
+
+impl LogObserver for Alive {
+    fn flushed(&self, _entries: usize, _bytes: usize, _took: Duration) {}
+    fn queue_depth(&self, _ops: usize) {}
+}
+
 #[test]
 fn a_callback_may_hold_the_last_clone() {
     let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path()).unwrap();
+    let (alive, ended) = mpsc::channel();
+    let log = LogStore::open(dir.path(), &LogOptions::default(), Arc::new(Alive(alive))).unwrap();
     let calls = Calls::new();
     let (done, held) = (calls.done(()), log.clone());
     log.append(
@@ -87,6 +96,7 @@ fn a_callback_may_hold_the_last_clone() {
     );
     drop(log);
     calls.next().1.unwrap();
+    assert_eq!(ended.recv_timeout(DEADLINE), Err(mpsc::RecvTimeoutError::Disconnected));
 }
 
 #[test]
