@@ -66,7 +66,39 @@ redacted_debug!(
     registry::PersonKey,
     registry::Claim,
     registry::KeyResolution,
+    registry::RelatedPerson,
+    registry::Extension,
+    registry::EidAccountState,
+    registry::Provenance,
+    registry::Credential,
+    registry::CredentialKey,
+    registry::Move,
+    registry::Correction,
+    registry::CancelPersonalId,
+    registry::ChangeEid,
+    registry::LockEidRequest,
+    registry::FindPersonsRequest,
+    registry::FindPersonsResponse,
+    registry::CheckUinStructureRequest,
+    registry::CheckUinStructureResponse,
+    registry::VerifyIdentifierLinkRequest,
+    registry::ResolveIdentifierRequest,
+    registry::ResolveIdentifierResponse,
+    registry::VerifyCredentialResponse,
+    registry::HouseholdMember,
+    registry::ReadHouseholdResponse,
 );
+
+impl std::fmt::Debug for registry::Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Written")
+            .field("person_uid", &self.person_uid)
+            .field("record_revision", &self.record_revision)
+            .field("changed", &self.changed)
+            .field("others", &self.others)
+            .finish_non_exhaustive()
+    }
+}
 
 impl std::fmt::Debug for registry::Person {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
