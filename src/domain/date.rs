@@ -19,6 +19,7 @@ pub fn check(date: &PartialDate) -> Result<(), &'static str> {
         (0, 0) => Ok(()),
         (0, _) => Err("a day needs a month"),
         (1..=12, day) if day <= days_in_month(date.year, date.month) => Ok(()),
+        (2, 29) => Err("29 February is a day of leap years only"),
         (1..=12, _) => Err("the month has no such day"),
         _ => Err("the month must be from 1 to 12, or 0 when unknown"),
     }
@@ -48,6 +49,30 @@ pub fn compare(a: &PartialDate, b: &PartialDate) -> (Ordering, DatePrecision) {
 /// Whether `a` lies before `b` for certain: false when the lower precision leaves it open.
 pub fn surely_before(a: &PartialDate, b: &PartialDate) -> bool {
     compare(a, b).0 == Ordering::Less
+}
+
+/// The first and the last day that a valid date may be.
+pub fn bounds(date: &PartialDate) -> [PartialDate; 2] {
+    let PartialDate { year, month, day } = *date;
+    let (first, last) = if month == 0 { (1, 12) } else { (month, month) };
+    let end = days_in_month(year, last);
+    let (from, to) = if day == 0 { (1, end) } else { (day, day) };
+    [PartialDate { year, month: first, day: from }, PartialDate { year, month: last, day: to }]
+}
+
+/// The day of an instant, milliseconds since 1970, in UTC.
+pub fn day_of(ms: u64) -> PartialDate {
+    // Counted from 1 March of the year 0: a leap day is the last day of its year, and of its cycle of 400 years.
+    let days = ms / 86_400_000 + 719_468;
+    let (cycle, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
+    let part =
+        |number: u64| u32::try_from(number).expect("a u64 of milliseconds ends before the year 600,000,000");
+    PartialDate { year: part(cycle * 400 + year), month: part(month), day: part(day) }
 }
 
 /// Days of a month from 1 to 12 in the Gregorian calendar.
@@ -97,6 +122,24 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn days_of_instants() {
+        let day = 86_400_000;
+        #[rustfmt::skip]
+        let cases = [
+            (0, date(1970, 1, 1)), (day - 1, date(1970, 1, 1)), (day, date(1970, 1, 2)),
+            (951_782_400_000, date(2000, 2, 29)), (951_868_800_000, date(2000, 3, 1)),
+            (1_709_164_800_000, date(2024, 2, 29)), (1_735_689_599_999, date(2024, 12, 31)),
+            (1_735_689_600_000, date(2025, 1, 1)), (4_107_542_400_000, date(2100, 3, 1)),
+        ];
+        for (ms, expected) in cases {
+            assert_eq!(day_of(ms), expected, "{ms}");
+        }
+        assert!(day_of(u64::MAX).year > 500_000_000);
+        assert_eq!(check(&date(2023, 2, 29)), Err("29 February is a day of leap years only"));
+        assert_eq!(check(&date(2023, 2, 30)), Err("the month has no such day"));
+    }
+
+    #[test]
     fn comparison_at_the_lower_precision() {
         use DatePrecision::{Day, Month, Year};
         #[rustfmt::skip]
@@ -110,6 +153,18 @@ pub(crate) mod tests {
         ];
         for (a, b, order, precision) in cases {
             assert_eq!(compare(&a, &b), (order, precision));
+        }
+    }
+
+    #[test]
+    fn days_that_a_date_may_be() {
+        #[rustfmt::skip]
+        let cases = [
+            (date(1990, 0, 0), [date(1990, 1, 1), date(1990, 12, 31)]), (date(1990, 4, 0), [date(1990, 4, 1), date(1990, 4, 30)]),
+            (date(2024, 2, 0), [date(2024, 2, 1), date(2024, 2, 29)]), (date(1990, 4, 7), [date(1990, 4, 7); 2]),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(bounds(&given), expected);
         }
     }
 

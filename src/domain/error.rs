@@ -47,6 +47,11 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
+/// The reason of such a name.
+pub fn reason_named(name: &str) -> Option<ErrorReason> {
+    ErrorReason::from_str_name(&format!("ERROR_REASON_{name}"))
+}
+
 /// The gRPC status that goes with a reason. `UNSPECIFIED` is never sent, so one that appears is a fault.
 pub fn status_code(reason: ErrorReason) -> Code {
     use ErrorReason as R;
@@ -58,12 +63,17 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::FieldInvalid
         | R::FieldMaskInvalid
         | R::RequestIdReused => Code::InvalidArgument,
-        R::PersonNotFound => Code::NotFound,
+        R::PersonNotFound | R::CredentialNotFound | R::ProcedureUnknown | R::UnitUnknown => Code::NotFound,
         R::IdentifierTaken => Code::AlreadyExists,
-        R::AmbiguousKey | R::ClusterState => Code::FailedPrecondition,
+        R::AmbiguousKey
+        | R::ClusterState
+        | R::IdCancelled
+        | R::PersonInactive
+        | R::EidLocked
+        | R::EventConflict => Code::FailedPrecondition,
         R::RevisionConflict | R::BatchAborted => Code::Aborted,
         R::RevisionFuture | R::RevisionCompacted => Code::OutOfRange,
-        R::Overloaded => Code::ResourceExhausted,
+        R::Overloaded | R::IdSpaceExhausted => Code::ResourceExhausted,
         R::NoQuorum | R::StalenessExceeded | R::NotReady => Code::Unavailable,
         R::Deadline => Code::DeadlineExceeded,
         R::NodeFault | R::Unspecified => Code::Internal,
@@ -96,11 +106,13 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(seen, 22);
+        assert_eq!(seen, 30);
     }
 
     #[test]
     fn a_reason_is_named_without_its_prefix() {
         assert_eq!(reason_name(ErrorReason::IdentifierTaken), "IDENTIFIER_TAKEN");
+        assert_eq!(reason_named("IDENTIFIER_TAKEN"), Some(ErrorReason::IdentifierTaken));
+        assert_eq!(reason_named("NO_SUCH_REASON"), None);
     }
 }

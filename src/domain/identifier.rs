@@ -72,6 +72,29 @@ pub fn is_old_id(number: &str) -> bool {
     is_digits(number, OLD_ID_DIGITS)
 }
 
+/// The first six digits of a personal id: those that say place, century and gender, and year. The error says what was
+/// expected. `GENDER_UNKNOWN` has no digit 4.
+pub fn start(place_code: &str, gender: Gender, birth_year: u32) -> Result<String, &'static str> {
+    if !is_place_code(place_code) {
+        return Err("a place code has three digits and is not 000");
+    }
+    let woman = match gender {
+        Gender::Male => 0,
+        Gender::Female => 1,
+        Gender::Unspecified | Gender::Unknown => return Err("digit 4 says MALE or FEMALE"),
+    };
+    if !(1900..2400).contains(&birth_year) {
+        return Err("a personal id says a birth year from 1900 to 2399");
+    }
+    let century = (birth_year - 1900) / 100 * 2 + woman;
+    Ok(format!("{place_code}{century}{:02}", birth_year % 100))
+}
+
+/// Whether this is a code of a place of birth registration: three digits, "001" to "999".
+pub fn is_place_code(code: &str) -> bool {
+    is_digits(code, 3) && code != "000"
+}
+
 /// Checks a personal id against the record it stands in. For `GENDER_UNKNOWN` the century alone is checked, because
 /// digit 4 has no value for it. The error says what was expected and holds none of the number.
 pub fn check_structure(number: &str, birth: &PartialDate, gender: Gender) -> Result<(), &'static str> {

@@ -40,10 +40,13 @@
 //! |---|---|
 //! | [`identifier`] | the 12-digit personal id and the 9-digit CMND |
 //! | [`date`] | dates that may lack a day or a month |
-//! | [`text`] | NFC, and which characters a name may have |
+//! | [`text`] | NFC, which characters a name may have, and its key in the index of names |
 //! | [`validate`] | every bound that a proto comment states |
 //! | [`command`] | deciding writes |
 //! | [`matching`] | comparing claims with a record |
+//! | [`credential`] | whether a credential is in force at a date |
+//! | [`units`] | administrative units in both editions, and what lies in what |
+//! | [`access`] | parts of a record: fields by name, and by procedure |
 //! | [`population`] | a synthetic population from a seed, for tests, demonstrations and load |
 //! | [`error`] | rejections, their reasons and their gRPC codes |
 //!
@@ -51,17 +54,21 @@
 //!
 //! * The request table: whether a request id was seen before is storage's question, asked before `decide`.
 //! * Who may ask what: permissions and consent come before this folder, never inside it.
-//! * Lists of units, of country codes and of officers: codes are checked for form, because a record may name a unit
-//!   that was abolished or a country that no longer exists.
-//! * Tolerant name matching (tone placement, i/y, without diacritics): one profile, [`matching::PROFILE`], exact.
+//! * Refusing a code that no list has, of a unit, a country or an officer: codes are checked for form, because a record
+//!   may name a unit that was abolished or a country that no longer exists.
+//! * Likeness of names by sound or by edit distance: a verdict can be explained, see [`matching`].
 
+pub mod access;
 pub mod command;
+pub mod credential;
+mod data;
 pub mod date;
 pub mod error;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod identifier;
 pub mod matching;
 pub mod population;
 pub mod text;
+pub mod units;
 pub mod validate;

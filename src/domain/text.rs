@@ -29,6 +29,13 @@ const LETTERS: &[RangeInclusive<char>] = &[
 /// Letters that look like Đ or đ and are not: eth in both cases, and the African D.
 const LOOKALIKES: &[char] = &['\u{00D0}', '\u{00F0}', '\u{0189}'];
 
+/// Lower-case letters whose stroke (or dot that is not there) Unicode does not take apart, and what they are without.
+const STROKES: &[(char, char)] =
+    &[('đ', 'd'), ('ƀ', 'b'), ('ħ', 'h'), ('ł', 'l'), ('ø', 'o'), ('ŧ', 't'), ('ı', 'i')];
+
+/// The apostrophes of names: H'Hen, H’Hen.
+pub const APOSTROPHES: [char; 2] = ['\'', '\u{2019}'];
+
 /// What may stand between letters.
 const PUNCTUATION: &[char] = &[' ', '-', '\'', '\u{2019}', '.'];
 
@@ -50,6 +57,39 @@ const INVISIBLE: &[RangeInclusive<char>] = &[
 pub fn nfc_trimmed(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
+/// The letters and digits of a text, without case, diacritics, spaces and punctuation. Numbers stay apart: house 12/3
+/// is not house 123.
+pub fn plain(text: &str) -> impl Iterator<Item = char> {
+    let (mut last, mut apart) = (' ', false);
+    let kept = text.nfd().flat_map(char::to_lowercase).flat_map(move |c| {
+        if !c.is_alphanumeric() {
+            apart |= !APOSTROPHES.contains(&c);
+            return [None, None];
+        }
+        let between = apart && last.is_numeric() && c.is_numeric();
+        (last, apart) = (c, false);
+        [between.then_some(' '), Some(without_stroke(c))]
+    });
+    kept.flatten()
+}
+
+/// What two texts have in common that are equal but for case, diacritics, spaces and punctuation, and i and y: "Đỗ Thị
+/// Lý" and "DOTHILI" fold alike, and so do many names that are not the same. What folds alike may be looked up
+/// together, and no more. Without diacritics and spaces nobody can tell "Ma Ý" from "May", so i and y are one letter
+/// everywhere here, though the two are variants of each other in few places.
+pub fn fold(text: &str) -> impl Iterator<Item = char> {
+    plain(text).map(|c| if c == 'y' { 'i' } else { c })
+}
+
+/// The key under which a name is looked up: [`fold`].
+pub fn folded(name: &str) -> String {
+    fold(name).collect()
+}
+
+fn without_stroke(c: char) -> char {
+    STROKES.iter().find(|(stroked, _)| *stroked == c).map_or(c, |(_, plain)| *plain)
 }
 
 /// Whether the text has more than `max` characters (Unicode scalar values).
@@ -85,7 +125,7 @@ pub fn check_name_characters(name: &str) -> Result<(), &'static str> {
                 return Err("has a combining mark that no letter of a name takes");
             }
         } else if !PUNCTUATION.contains(&c) {
-            return Err("may have Latin letters, spaces, hyphens, apostrophes and full stops only");
+            return Err(why_not(c));
         }
         before = Some(c);
     }
@@ -99,11 +139,26 @@ pub fn check_free(text: &str) -> Result<(), &'static str> {
     if text.trim().len() != text.len() {
         return Err("must have no white space at either end");
     }
-    let hidden = |c: char| c.is_control() || INVISIBLE.iter().any(|range| range.contains(&c));
-    if text.chars().any(hidden) {
-        return Err("must have no control characters and none that do not show");
+    if text.chars().any(is_hidden) { Err(HIDDEN) } else { Ok(()) }
+}
+
+const HIDDEN: &str = "must have no control characters and none that do not show";
+
+fn is_hidden(c: char) -> bool {
+    c.is_control() || INVISIBLE.iter().any(|range| range.contains(&c))
+}
+
+/// Why a character has no place in a name, so that whoever typed it knows what to look for.
+fn why_not(c: char) -> &'static str {
+    if is_hidden(c) {
+        HIDDEN
+    } else if c.is_alphabetic() {
+        "has a letter of another script, or one that no name takes; Latin letters only"
+    } else if c.is_numeric() {
+        "must have no digits"
+    } else {
+        "may have Latin letters, spaces, hyphens, apostrophes and full stops only"
     }
-    Ok(())
 }
 
 fn check_nfc(text: &str) -> Result<(), &'static str> {
@@ -134,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_name_is_said_exactly() {
+        #[rustfmt::skip]
+        let cases = [
+            // U+00D0, a Cyrillic а among Latin letters, and a Greek name.
+            ("Ðỗ", "looks like Đ"), ("ðỗ", "looks like Đ"), ("L\u{0430}n", "another script"), ("Λαν", "another script"),
+            ("L\u{0007}an", "control characters"), ("La\u{200B}n", "do not show"), ("Lan7", "digits"),
+            ("Lan_", "full stops only"), ("Nguye\u{0302}\u{0303}n", "NFC"), ("Lan ", "no space"), ("Lk\u{0306}an", "mark"),
+            ("", "empty"), ("-", "a letter"),
+        ];
+        for (name, expected) in cases {
+            let why = check_name(name).expect_err(expected);
+            assert!(why.contains(expected), "{}: {why}", name.escape_unicode());
+        }
+    }
+
+    #[test]
     fn free_text() {
         #[rustfmt::skip]
         let cases = [
@@ -150,6 +221,21 @@ mod tests {
     fn claims_are_normalised_and_trimmed() {
         assert_eq!(nfc_trimmed(" Nguye\u{0302}\u{0303}n\n"), "Nguyễn");
         assert!(matches!(nfc_trimmed("Nguyễn"), Cow::Borrowed("Nguyễn")));
+    }
+
+    #[test]
+    fn folding_leaves_letters_and_numbers() {
+        #[rustfmt::skip]
+        let cases = [
+            ("Đỗ Thị Thuỷ", "dothithuy"), ("ĐỖ THỊ THỦY", "dothithuy"), ("Do-Thi 'Thuy.", "dothithuy"),
+            ("Đỗ Thị Thu\u{0309}y", "dothithuy"), ("Kp\u{01B0}\u{0306} Ƀrih", "kpubrih"), ("Łukasz İ ı", "lukaszii"),
+            ("Số 12/3, ngõ 4", "so12 3ngo4"), ("Số 123, ngõ 4", "so123ngo4"), ("12'3", "123"), ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(plain(text).collect::<String>(), expected, "{text}");
+            assert_eq!(folded(text), expected.replace('y', "i"), "{text}");
+        }
+        assert_eq!(folded("Lý"), folded("LI"));
     }
 
     #[test]

@@ -4,15 +4,76 @@
 //! personal id   free --> active (one holder) --> cancelled (the same holder, for ever)
 //!               free ---------------------------> cancelled (a record that came with its past)
 //! CMND number   any number of holders, added and removed
+//! credential    one holder at a time, added and removed
+//! household     up to 64 holders: its members
+//! name          any number of holders; how people are found without a number
 //! ```
+//!
+//! All but the first are an [`Alias`]: what a record says decides which of them lead to it ([`aliases_of`]), so a
+//! changed record adds and removes exactly the difference.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::people::{Draft, People};
 use super::{Effect, Stop, View};
 use crate::domain::error::rejection;
+use crate::domain::{matching, text};
 use crate::proto::registry::{ErrorReason, Person, Rejection};
 use crate::proto::store::PersonalIdRow;
 
 const ACTIVE: &str = "person.personal_id";
 const CANCELLED: &str = "person.cancelled_personal_ids";
+
+/// What leads to people besides a personal id.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alias {
+    /// A CMND number.
+    OldId(String),
+    /// A credential.
+    Credential {
+        /// Its type, as protobuf numbers it.
+        kind: i32,
+        /// Its number.
+        number: String,
+    },
+    /// A residence file: the household of those whom it leads to.
+    Household(String),
+    /// A name without case, spaces and diacritics, and the birth date: year, month and day, 0 where unknown.
+    Name {
+        /// See [`text::folded`].
+        folded: String,
+        /// The birth date.
+        born: (u32, u32, u32),
+    },
+}
+
+/// Names the kind alone: the rest is a citizen's.
+impl fmt::Debug for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OldId(_) => "OldId",
+            Self::Credential { .. } => "Credential",
+            Self::Household(_) => "Household",
+            Self::Name { .. } => "Name",
+        })
+    }
+}
+
+/// The aliases that lead to a record because of what it says.
+pub fn aliases_of(person: &Person) -> BTreeSet<Alias> {
+    let mut aliases: BTreeSet<Alias> = person.old_id_numbers.iter().cloned().map(Alias::OldId).collect();
+    let credentials = person.credentials.iter();
+    aliases.extend(credentials.map(|c| Alias::Credential { kind: c.r#type, number: c.number.clone() }));
+    if !person.residence_file_no.is_empty() {
+        aliases.insert(Alias::Household(person.residence_file_no.clone()));
+    }
+    if let (Some(name), Some(born), 0) = (&person.birth_name, person.birth_date, person.merged_into) {
+        let folded = text::folded(&matching::full_name(name));
+        aliases.insert(Alias::Name { folded, born: (born.year, born.month, born.day) });
+    }
+    aliases
+}
 
 /// Moves the active id that `after` no longer has to its cancelled ones, and refuses a record that would forget one
 /// or make it active again.
@@ -21,6 +82,11 @@ pub(super) fn keep_past(before: &Person, after: &mut Person) -> Result<(), Rejec
     if !past.is_empty() && *past != after.personal_id && !after.cancelled_personal_ids.contains(past) {
         after.cancelled_personal_ids.push(past.clone());
     }
+    let order = |person: &Person| -> Vec<String> {
+        let held =
+            person.cancelled_personal_ids.iter().filter(|id| before.cancelled_personal_ids.contains(id));
+        held.cloned().collect()
+    };
     for id in &before.cancelled_personal_ids {
         if *id == after.personal_id {
             return Err(rejection(ErrorReason::IdentifierTaken, ACTIVE, "this personal id was cancelled"));
@@ -30,49 +96,79 @@ pub(super) fn keep_past(before: &Person, after: &mut Person) -> Result<(), Rejec
             return Err(rejection(ErrorReason::FieldInvalid, CANCELLED, detail));
         }
     }
+    if order(after) != before.cancelled_personal_ids {
+        let detail = "cancelled personal ids stay in the order in which they ended";
+        return Err(rejection(ErrorReason::FieldInvalid, CANCELLED, detail));
+    }
     Ok(())
 }
 
-/// What to write so that exactly the numbers of `after` lead to it. `before` is the record that it replaces.
-pub(super) fn effects<V: View>(
-    view: &V,
-    before: Option<&Person>,
-    after: &Person,
-) -> Result<Vec<Effect>, Stop<V::Error>> {
+/// What to write so that exactly the numbers of a draft lead to it.
+pub(super) fn effects<V: View>(people: &People<'_, V>, draft: &Draft) -> Result<Vec<Effect>, Stop<V::Error>> {
+    let (uid, after) = (draft.after.uid, &draft.after);
     let mut effects = Vec::new();
     if !after.personal_id.is_empty() {
-        effects.extend(personal_id(view, after.uid, &after.personal_id, false)?);
+        let field = format!("{}.personal_id", draft.path);
+        effects.extend(personal_id(people, uid, &after.personal_id, false, field)?);
     }
     for number in &after.cancelled_personal_ids {
-        effects.extend(personal_id(view, after.uid, number, true)?);
+        let field = format!("{}.cancelled_personal_ids", draft.path);
+        effects.extend(personal_id(people, uid, number, true, field)?);
     }
-    let uid = after.uid;
-    let had = before.map_or(&[][..], |person| &person.old_id_numbers);
-    let has = &after.old_id_numbers;
-    let removed = had.iter().filter(|number| !has.contains(number));
-    effects.extend(removed.map(|number| Effect::RemoveOldId { number: number.clone(), uid }));
-    let added = has.iter().filter(|number| !had.contains(number));
-    effects.extend(added.map(|number| Effect::AddOldId { number: number.clone(), uid }));
+    let had = draft.before().map(aliases_of).unwrap_or_default();
+    let has = aliases_of(after);
+    for alias in has.difference(&had) {
+        if matches!(alias, Alias::Credential { .. }) {
+            credential(people, uid, alias, &draft.path)?;
+        }
+    }
+    effects.extend(had.difference(&has).map(|alias| Effect::RemoveHolder { alias: alias.clone(), uid }));
+    effects.extend(has.difference(&had).map(|alias| Effect::AddHolder { alias: alias.clone(), uid }));
     Ok(effects)
 }
 
 /// The alias row of one personal id, if it must change. That none of the person's own cancelled ids becomes active
 /// again is seen to by [`keep_past`].
 fn personal_id<V: View>(
-    view: &V,
+    people: &People<'_, V>,
     uid: u64,
     number: &str,
     cancelled: bool,
+    field: String,
 ) -> Result<Option<Effect>, Stop<V::Error>> {
-    let field = if cancelled { CANCELLED } else { ACTIVE };
-    match view.personal_id(number).map_err(Stop::View)? {
-        Some(row) if row.person_uid != uid => {
-            Stop::rejected(ErrorReason::IdentifierTaken, field, "this personal id belongs to another person")
+    let mut row = match people.view.personal_id(number).map_err(Stop::View)? {
+        Some(row) if row.person_uid == uid && row.cancelled == cancelled => return Ok(None),
+        Some(row) if row.person_uid == uid || merges(people, row.person_uid, uid) => row,
+        Some(_) => {
+            let detail = "this personal id belongs to another person";
+            return Err(rejection(ErrorReason::IdentifierTaken, field, detail).into());
         }
-        Some(row) if row.cancelled == cancelled => Ok(None),
-        _ => {
-            let row = PersonalIdRow { person_uid: uid, cancelled };
-            Ok(Some(Effect::PutPersonalId { number: number.to_owned(), row }))
-        }
+        None => PersonalIdRow { person_uid: uid, ..PersonalIdRow::default() },
+    };
+    if row.person_uid != uid {
+        row.earlier_uids.push(row.person_uid);
     }
+    let row = PersonalIdRow { person_uid: uid, cancelled, ..row };
+    Ok(Some(Effect::PutPersonalId { number: number.to_owned(), row }))
+}
+
+/// Refuses a credential that somebody else has.
+fn credential<V: View>(
+    people: &People<'_, V>,
+    uid: u64,
+    alias: &Alias,
+    path: &str,
+) -> Result<(), Stop<V::Error>> {
+    let holders = people.view.holders(alias, 2).map_err(Stop::View)?;
+    if holders.iter().any(|&holder| holder != uid && !merges(people, holder, uid)) {
+        let detail = "a credential of this type and number belongs to another person";
+        let field = format!("{path}.credentials");
+        return Err(rejection(ErrorReason::IdentifierTaken, field, detail).into());
+    }
+    Ok(())
+}
+
+/// Whether the write merges one record into the other.
+fn merges<V: View>(people: &People<'_, V>, from: u64, into: u64) -> bool {
+    people.drafts().get(&from).is_some_and(|draft| draft.after.merged_into == into)
 }

@@ -39,24 +39,49 @@
 //! # Deliberately absent
 //!
 //! Whether the request id was seen before: storage asks its request table, and calls `decide` only for a new one.
+//! Compaction of the history: it follows from the tables, and storage does it without a decision.
 //! Time: `Counters::time_ms` was set by storage from the batch; a decision only copies it.
 
+mod adoption;
 mod aliases;
+mod birth;
+mod checks;
+mod correction;
+mod create;
+mod credential;
+mod death;
+mod eid;
+#[cfg(test)]
+mod event_tests;
+mod kept;
+mod links;
+mod marriage;
+mod merge;
 #[cfg(test)]
 mod model;
 mod node;
+mod numbers;
 mod overlay;
 pub(in crate::domain) mod patch;
+mod people;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod random_events;
+mod replace;
+mod residence;
 mod set;
+mod status;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::fmt;
 
+pub use aliases::{Alias, aliases_of};
+pub use numbers::{ENTROPY_BYTES, needs_entropy};
 pub use overlay::Overlay;
+use write::Origin;
 
 use super::error::rejection;
 use crate::proto::registry::{
@@ -74,8 +99,8 @@ pub trait View {
     fn person(&self, uid: u64) -> Result<Option<PersonRow>, Self::Error>;
     /// Whose a personal id is, active or cancelled.
     fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, Self::Error>;
-    /// Who holds a CMND number, in ascending order.
-    fn old_id_holders(&self, number: &str) -> Result<Vec<u64>, Self::Error>;
+    /// Whom an alias leads to, in ascending order: the first `limit` of them. Nothing bounds how many hold one CMND number.
+    fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<u64>, Self::Error>;
     /// A node id that was given out.
     fn node(&self, id: u64) -> Result<Option<NodeRow>, Self::Error>;
     /// The node of this name that has not left.
@@ -115,17 +140,17 @@ pub enum Effect {
         /// Whose it is.
         row: PersonalIdRow,
     },
-    /// Adds a holder of a CMND number.
-    AddOldId {
-        /// The number.
-        number: String,
+    /// Adds a holder of an alias.
+    AddHolder {
+        /// The alias.
+        alias: Alias,
         /// The holder.
         uid: u64,
     },
-    /// Removes a holder of a CMND number.
-    RemoveOldId {
-        /// The number.
-        number: String,
+    /// Removes a holder of an alias.
+    RemoveHolder {
+        /// The alias.
+        alias: Alias,
         /// The holder.
         uid: u64,
     },
@@ -144,8 +169,8 @@ impl fmt::Debug for Effect {
         match self {
             Self::PutPerson { row, .. } => write!(f, "PutPerson({})", uid_of(row)),
             Self::PutPersonalId { row, .. } => write!(f, "PutPersonalId({})", row.person_uid),
-            Self::AddOldId { uid, .. } => write!(f, "AddOldId({uid})"),
-            Self::RemoveOldId { uid, .. } => write!(f, "RemoveOldId({uid})"),
+            Self::AddHolder { uid, .. } => write!(f, "AddHolder({uid})"),
+            Self::RemoveHolder { uid, .. } => write!(f, "RemoveHolder({uid})"),
             Self::PutNode { id, .. } => write!(f, "PutNode({id})"),
         }
     }
@@ -167,10 +192,15 @@ pub struct Decision {
 pub fn decide<V: View>(view: &V, counters: Counters, command: &Command) -> Result<Decision, V::Error> {
     let empty = RequestContext::default();
     let context = command.context.as_ref().unwrap_or(&empty);
+    let origin = Origin { context, entropy: &command.entropy };
     let decided = match &command.op {
         None => Err(rejection(ErrorReason::FieldInvalid, "op", "a command must say what to do").into()),
-        Some(Op::Write(write)) => set::one(view, counters, context, write),
-        Some(Op::WriteSet(set)) => set::several(view, counters, context, set),
+        Some(Op::Write(write)) => set::one(view, counters, origin, write),
+        Some(Op::WriteSet(set)) => set::several(view, counters, origin, set),
+        Some(Op::CompactHistory(_)) => {
+            let detail = "compaction stands alone in a log entry, where storage does it without a decision";
+            Err(rejection(ErrorReason::FieldInvalid, "op", detail).into())
+        }
         Some(Op::AllocateNode(allocate)) => node::allocate(view, counters, allocate),
         Some(Op::RetireNode(retire)) => node::retire(view, counters, retire),
     };

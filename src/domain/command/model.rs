@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use super::{Counters, Decision, Effect, View, decide, uid_of};
+use super::{Alias, Counters, Decision, Effect, View, aliases_of, decide, uid_of};
 use crate::domain::fixtures::context;
 use crate::proto::registry::{Atomicity, Person, Write, WriteOutcome};
 use crate::proto::store::{
@@ -16,7 +16,7 @@ pub(super) struct Register {
     pub(super) persons: BTreeMap<u64, PersonRow>,
     pub(super) history: Vec<PersonRow>,
     pub(super) personal_ids: BTreeMap<String, PersonalIdRow>,
-    pub(super) old_ids: BTreeSet<(String, u64)>,
+    pub(super) holders: BTreeSet<(Alias, u64)>,
     pub(super) nodes: BTreeMap<u64, NodeRow>,
     pub(super) counters: Counters,
 }
@@ -29,11 +29,12 @@ impl View for Register {
     }
 
     fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, Infallible> {
-        Ok(self.personal_ids.get(number).copied())
+        Ok(self.personal_ids.get(number).cloned())
     }
 
-    fn old_id_holders(&self, number: &str) -> Result<Vec<u64>, Infallible> {
-        Ok(self.old_ids.iter().filter(|(n, _)| n == number).map(|(_, uid)| *uid).collect())
+    fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<u64>, Infallible> {
+        let all = self.holders.range((alias.clone(), 0)..=(alias.clone(), u64::MAX));
+        Ok(all.map(|(_, uid)| *uid).take(limit).collect())
     }
 
     fn node(&self, id: u64) -> Result<Option<NodeRow>, Infallible> {
@@ -48,7 +49,7 @@ impl View for Register {
 impl Register {
     /// Decides and executes a command, and checks what must hold after any.
     pub(super) fn run(&mut self, op: Op) -> Reply {
-        let command = Command { context: Some(context()), op: Some(op) };
+        let command = Command { context: Some(context()), op: Some(op), ..Command::default() };
         self.counters.time_ms += 1;
         let Ok(decision) = decide(self, self.counters, &command);
         let before = self.clone();
@@ -90,8 +91,8 @@ impl Register {
                 Effect::PutPersonalId { number, row } => {
                     self.personal_ids.insert(number, row);
                 }
-                Effect::AddOldId { number, uid } => assert!(self.old_ids.insert((number, uid))),
-                Effect::RemoveOldId { number, uid } => assert!(self.old_ids.remove(&(number, uid))),
+                Effect::AddHolder { alias, uid } => assert!(self.holders.insert((alias, uid))),
+                Effect::RemoveHolder { alias, uid } => assert!(self.holders.remove(&(alias, uid))),
                 Effect::PutNode { id, row } => {
                     self.nodes.insert(id, row);
                 }
@@ -114,22 +115,22 @@ impl Register {
     /// Exactly the numbers of the records lead to them, and a personal id never changes its holder or comes back.
     fn check_aliases(&self, before: &Self) {
         let mut personal_ids = BTreeMap::new();
-        let mut old_ids = BTreeSet::new();
+        let mut holders = BTreeSet::new();
         for (&person_uid, row) in &self.persons {
             let person = row.person.as_ref().expect("a row has a person");
             assert_eq!(person.uid, person_uid);
             let active = Some(&person.personal_id).filter(|number| !number.is_empty());
             let all = active.map(|number| (number, false)).into_iter();
             for (number, cancelled) in all.chain(person.cancelled_personal_ids.iter().map(|n| (n, true))) {
-                let row = PersonalIdRow { person_uid, cancelled };
+                let row = PersonalIdRow { person_uid, cancelled, ..PersonalIdRow::default() };
                 assert_eq!(personal_ids.insert(number.clone(), row), None, "one holder");
             }
-            old_ids.extend(person.old_id_numbers.iter().map(|number| (number.clone(), person_uid)));
+            holders.extend(aliases_of(person).into_iter().map(|alias| (alias, person_uid)));
         }
         assert_eq!(personal_ids, self.personal_ids);
-        assert_eq!(old_ids, self.old_ids);
+        assert_eq!(holders, self.holders);
         for (number, was) in &before.personal_ids {
-            let is = self.personal_ids[number];
+            let is = &self.personal_ids[number];
             assert_eq!(is.person_uid, was.person_uid);
             assert!(is.cancelled || !was.cancelled);
         }

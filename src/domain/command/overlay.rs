@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effect, View, uid_of};
+use super::{Alias, Effect, View, uid_of};
 use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
 
 /// A [`View`] over another one and the effects applied since.
@@ -13,8 +13,8 @@ pub struct Overlay<'a, V: View> {
     base: &'a V,
     persons: BTreeMap<u64, PersonRow>,
     personal_ids: BTreeMap<String, PersonalIdRow>,
-    /// Number, then holder: true when it was added last, false when it was removed last.
-    old_ids: BTreeMap<String, BTreeMap<u64, bool>>,
+    /// Alias, then holder: true when it was added last, false when it was removed last.
+    holders: BTreeMap<Alias, BTreeMap<u64, bool>>,
     nodes: BTreeMap<u64, NodeRow>,
 }
 
@@ -25,7 +25,7 @@ impl<'a, V: View> Overlay<'a, V> {
             base,
             persons: BTreeMap::new(),
             personal_ids: BTreeMap::new(),
-            old_ids: BTreeMap::new(),
+            holders: BTreeMap::new(),
             nodes: BTreeMap::new(),
         }
     }
@@ -38,10 +38,10 @@ impl<'a, V: View> Overlay<'a, V> {
                     self.persons.insert(uid_of(row), row.clone());
                 }
                 Effect::PutPersonalId { number, row } => {
-                    self.personal_ids.insert(number.clone(), *row);
+                    self.personal_ids.insert(number.clone(), row.clone());
                 }
-                Effect::AddOldId { number, uid } => self.set_holder(number, *uid, true),
-                Effect::RemoveOldId { number, uid } => self.set_holder(number, *uid, false),
+                Effect::AddHolder { alias, uid } => self.set_holder(alias, *uid, true),
+                Effect::RemoveHolder { alias, uid } => self.set_holder(alias, *uid, false),
                 Effect::PutNode { id, row } => {
                     self.nodes.insert(*id, row.clone());
                 }
@@ -49,8 +49,8 @@ impl<'a, V: View> Overlay<'a, V> {
         }
     }
 
-    fn set_holder(&mut self, number: &str, uid: u64, holds: bool) {
-        self.old_ids.entry(number.to_owned()).or_default().insert(uid, holds);
+    fn set_holder(&mut self, alias: &Alias, uid: u64, holds: bool) {
+        self.holders.entry(alias.clone()).or_default().insert(uid, holds);
     }
 }
 
@@ -66,14 +66,15 @@ impl<V: View> View for Overlay<'_, V> {
 
     fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, V::Error> {
         match self.personal_ids.get(number) {
-            Some(row) => Ok(Some(*row)),
+            Some(row) => Ok(Some(row.clone())),
             None => self.base.personal_id(number),
         }
     }
 
-    fn old_id_holders(&self, number: &str) -> Result<Vec<u64>, V::Error> {
-        let base = self.base.old_id_holders(number)?;
-        let Some(changed) = self.old_ids.get(number) else { return Ok(base) };
+    fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<u64>, V::Error> {
+        let Some(changed) = self.holders.get(alias) else { return self.base.holders(alias, limit) };
+        // Of the first ones of the base, at most as many go as changed here.
+        let base = self.base.holders(alias, limit.saturating_add(changed.len()))?;
         let mut holders: BTreeSet<u64> = base.into_iter().collect();
         for (&uid, &holds) in changed {
             if holds {
@@ -82,7 +83,7 @@ impl<V: View> View for Overlay<'_, V> {
                 holders.remove(&uid);
             }
         }
-        Ok(holders.into_iter().collect())
+        Ok(holders.into_iter().take(limit).collect())
     }
 
     fn node(&self, id: u64) -> Result<Option<NodeRow>, V::Error> {

@@ -7,7 +7,8 @@ use crate::proto::registry::{Person, PersonName};
 
 type Copy = fn(to: &mut Person, from: &Person);
 
-/// Every path with its effect: the fields of `Person` but the registry's own two, and the parts of a name.
+/// Every path with its effect: the fields of `Person` but those that the registry keeps or that have operations of
+/// their own, and the parts of a name. Relations are a path for what papers say; their links stay as they are.
 const PATHS: &[(&str, Copy)] = &[
     ("birth_name", |to, from| to.birth_name.clone_from(&from.birth_name)),
     ("birth_name.family", |to, from| part(to).family = read_part(from).family),
@@ -28,6 +29,20 @@ const PATHS: &[(&str, Copy)] = &[
     ("current_residence", |to, from| to.current_residence.clone_from(&from.current_residence)),
     ("nationalities", |to, from| to.nationalities.clone_from(&from.nationalities)),
     ("physical_status", |to, from| to.physical_status = from.physical_status),
+    ("ethnicity", |to, from| to.ethnicity.clone_from(&from.ethnicity)),
+    ("ethnicity_name", |to, from| to.ethnicity_name.clone_from(&from.ethnicity_name)),
+    ("religion", |to, from| to.religion.clone_from(&from.religion)),
+    ("blood_type", |to, from| to.blood_type = from.blood_type),
+    ("relations", |to, from| to.relations.clone_from(&from.relations)),
+    ("temporary_residences", |to, from| to.temporary_residences.clone_from(&from.temporary_residences)),
+    ("absence", |to, from| to.absence = from.absence),
+    ("residence_file_no", |to, from| to.residence_file_no.clone_from(&from.residence_file_no)),
+    ("household_role", |to, from| to.household_role = from.household_role),
+    ("marital_status", |to, from| to.marital_status = from.marital_status),
+    ("phone_numbers", |to, from| to.phone_numbers.clone_from(&from.phone_numbers)),
+    ("email_addresses", |to, from| to.email_addresses.clone_from(&from.email_addresses)),
+    ("extensions", |to, from| to.extensions.clone_from(&from.extensions)),
+    ("provenance", |to, from| to.provenance.clone_from(&from.provenance)),
 ];
 
 /// Whether callers may write this path.
@@ -57,28 +72,46 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::proto;
+    use crate::proto::{self, registry::PersonField};
+
+    /// Fields of `Person` that are written by the registry or by operations of their own.
+    const KEPT: [&str; 6] =
+        ["uid", "record_revision", "credentials", "eid_account", "person_status", "merged_into"];
+
+    /// Names and numbers of the fields of `Person`, as the .proto file has them.
+    fn fields() -> Vec<(String, i32)> {
+        let set = prost_types::FileDescriptorSet::decode(proto::DESCRIPTORS).expect("compiled by build.rs");
+        let files = set.file.iter().filter(|file| file.package() == "dancu.registry.v1");
+        let messages = files.flat_map(|file| &file.message_type);
+        let person = messages.filter(|message| message.name() == "Person").flat_map(|message| &message.field);
+        person.map(|field| (field.name().to_owned(), field.number())).collect()
+    }
 
     #[test]
-    fn every_field_of_a_person_but_the_registrys_own_is_a_path() {
-        let set = prost_types::FileDescriptorSet::decode(proto::DESCRIPTORS).expect("compiled by build.rs");
-        let fields: Vec<String> = set
-            .file
-            .iter()
-            .filter(|file| file.package() == "dancu.registry.v1")
-            .flat_map(|file| &file.message_type)
-            .filter(|message| message.name() == "Person")
-            .flat_map(|message| &message.field)
-            .map(|field| field.name().to_owned())
-            .filter(|name| name != "uid" && name != "record_revision")
-            .collect();
+    fn every_field_of_a_person_but_those_kept_is_a_path() {
+        let names = fields().into_iter().map(|(name, _)| name);
+        let fields: Vec<String> = names.filter(|name| !KEPT.contains(&name.as_str())).collect();
         let whole: Vec<_> = PATHS.iter().map(|(path, _)| *path).filter(|path| !path.contains('.')).collect();
         assert_eq!(whole, fields);
     }
 
     #[test]
+    fn person_fields_are_named_and_numbered_as_the_fields_of_a_person() {
+        // What the registry says of the record itself has no source.
+        let no_value = ["uid", "record_revision", "provenance", "person_status", "merged_into"];
+        let fields = fields();
+        for (name, number) in &fields {
+            let named = PersonField::from_str_name(&format!("PERSON_FIELD_{}", name.to_uppercase()));
+            let expected = (!no_value.contains(&name.as_str())).then_some(*number);
+            assert_eq!(named.map(i32::from), expected, "{name}");
+        }
+        let numbered = (1..100).filter(|&number| PersonField::try_from(number).is_ok()).count();
+        assert_eq!(numbered, fields.len() - no_value.len());
+    }
+
+    #[test]
     fn a_path_copies_its_field_and_no_other() {
-        let (plain, full) = (Person::default(), crate::domain::fixtures::full_person());
+        let (plain, full) = (Person::default(), crate::domain::fixtures::missing_person());
         for (path, _) in PATHS {
             let mut there = plain.clone();
             apply(&mut there, &full, &[(*path).to_owned()]);
@@ -94,9 +127,16 @@ mod tests {
 
     #[test]
     fn unknown_paths() {
-        for path in
-            ["uid", "record_revision", "", "birth_date.year", "birth_name.", "Gender", "birth_name.other"]
-        {
+        for path in [
+            "uid",
+            "credentials",
+            "eid_account",
+            "",
+            "birth_date.year",
+            "birth_name.",
+            "Gender",
+            "birth_name.other",
+        ] {
             assert!(!is_path(path), "{path}");
         }
     }

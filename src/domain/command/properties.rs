@@ -103,7 +103,7 @@ proptest! {
             let same = each.writes(&writes, Atomicity::Each);
             prop_assert!(same.iter().all(was_applied));
             prop_assert_eq!(&register.personal_ids, &each.personal_ids);
-            prop_assert_eq!(&register.old_ids, &each.old_ids);
+            prop_assert_eq!(&register.holders, &each.holders);
             for (uid, row) in &register.persons {
                 let plain = |row: &PersonRow| Person { record_revision: 0, ..row.person.clone().expect("a person") };
                 prop_assert_eq!(plain(row), plain(&each.persons[uid]));
@@ -140,7 +140,7 @@ proptest! {
         let base = register.clone();
         let mut overlay = Overlay::new(&base);
         for write in writes {
-            let command = Command { context: Some(context()), op: Some(Op::Write(write)) };
+            let command = Command { context: Some(context()), op: Some(Op::Write(write)), ..Command::default() };
             let Ok(decision) = decide(&overlay, register.counters, &command);
             overlay.apply(&decision.effects);
             register.execute(&decision);
@@ -151,8 +151,8 @@ proptest! {
         for n in 0..12 {
             let number = format!("0010900000{n:02}");
             prop_assert_eq!(overlay.personal_id(&number), register.personal_id(&number));
-            let number = format!("27145000{n}");
-            prop_assert_eq!(overlay.old_id_holders(&number), register.old_id_holders(&number));
+            let alias = Alias::OldId(format!("27145000{n}"));
+            prop_assert_eq!(overlay.holders(&alias, 3), register.holders(&alias, 3));
         }
     }
 }
@@ -165,7 +165,7 @@ fn way(key: PersonKey) -> Key {
 /// ends with, or nobody when it must be rejected.
 fn expectation(register: &Register, write: &Write) -> Option<u64> {
     validate::write(write).ok()?;
-    let holder = |number: &String| register.personal_ids.get(number).copied();
+    let holder = |number: &String| register.personal_ids.get(number).cloned();
     let (key, expected) = match write.write.as_ref()? {
         Kind::Create(c) => {
             let person = c.person.as_ref()?;
@@ -182,13 +182,16 @@ fn expectation(register: &Register, write: &Write) -> Option<u64> {
         }
         Kind::Update(u) => (u.key.clone()?.key?, u.expected_record_revision),
         Kind::Patch(p) => (p.key.clone()?.key?, p.expected_record_revision),
+        _ => return None,
     };
     let holders: Vec<u64> = match key {
         Key::PersonUid(uid) => vec![uid],
         Key::PersonalId(number) => holder(&number).map(|row| row.person_uid).into_iter().collect(),
         Key::OldIdNumber(number) => {
-            register.old_ids.iter().filter(|(n, _)| *n == number).map(|(_, uid)| *uid).collect()
+            let Ok(holders) = register.holders(&Alias::OldId(number), usize::MAX);
+            holders
         }
+        Key::Credential(_) => return None,
     };
     let [uid] = holders[..] else { return None };
     let held = register.persons.get(&uid)?.person.clone()?;
@@ -212,7 +215,7 @@ fn expectation(register: &Register, write: &Write) -> Option<u64> {
             }
             after
         }
-        Kind::Create(_) => return None,
+        _ => return None,
     };
     let gone = |p: &Person| p.physical_status.is_some_and(|s| s.kind > 1);
     if after.physical_status.is_none_or(|s| s.kind == 0) && gone(&held) {

@@ -2,22 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use super::write::{self, Applied, Stamp};
+use prost::Message;
+
+use super::write::{self, Applied, Origin, Stamp};
 use super::{Counters, Decision, Effect, Overlay, Stop, View, decision, next, rejected, written};
 use crate::domain::error::rejection;
 use crate::domain::validate;
-use crate::proto::registry::{Atomicity, ErrorReason, Rejection, RequestContext, Write, WriteOutcome};
+use crate::proto::registry::{Atomicity, ErrorReason, Rejection, Write, WriteOutcome};
 use crate::proto::store::{WriteSet, WriteSetReply, reply::Reply};
 
 /// Decides a single write. Its own rejection is the outcome of the write; that of its context is the command's.
 pub(super) fn one<V: View>(
     view: &V,
     counters: Counters,
-    context: &RequestContext,
+    origin: Origin<'_>,
     write: &Write,
 ) -> Result<Decision, Stop<V::Error>> {
-    validate::context_for_write(context)?;
-    let (outcome, effects, counters) = single(view, counters, context, write)?;
+    validate::context_for_write(origin.context)?;
+    let (outcome, effects, counters) = single(view, counters, origin, 0, write)?;
     Ok(decision(effects, Reply::Write(outcome), counters))
 }
 
@@ -25,14 +27,14 @@ pub(super) fn one<V: View>(
 pub(super) fn several<V: View>(
     view: &V,
     counters: Counters,
-    context: &RequestContext,
+    origin: Origin<'_>,
     set: &WriteSet,
 ) -> Result<Decision, Stop<V::Error>> {
-    validate::context_for_write(context)?;
+    validate::context_for_write(origin.context)?;
     validate::writes(&set.writes)?;
     let (outcomes, effects, counters) = match Atomicity::try_from(set.atomicity) {
-        Ok(Atomicity::Each) => each(view, counters, context, &set.writes)?,
-        Ok(Atomicity::AllOrNothing | Atomicity::Unspecified) => all(view, counters, context, &set.writes)?,
+        Ok(Atomicity::Each) => each(view, counters, origin, &set.writes)?,
+        Ok(Atomicity::AllOrNothing | Atomicity::Unspecified) => all(view, counters, origin, &set.writes)?,
         Err(_) => return Stop::rejected(ErrorReason::FieldInvalid, "atomicity", "not a known atomicity"),
     };
     Ok(decision(effects, Reply::WriteSet(WriteSetReply { outcomes }), counters))
@@ -43,10 +45,11 @@ type Decided<Outcome> = (Outcome, Vec<Effect>, Counters);
 fn single<V: View>(
     view: &V,
     counters: Counters,
-    context: &RequestContext,
+    origin: Origin<'_>,
+    position: usize,
     write: &Write,
 ) -> Result<Decided<WriteOutcome>, Stop<V::Error>> {
-    let stamp = Stamp { revision: counters.revision + 1, context, counters, named: None };
+    let stamp = Stamp { revision: counters.revision + 1, origin, position, counters, named: None };
     match write::decide(view, &stamp, write) {
         Ok(applied) => {
             let counters = count(counters, &applied, stamp.revision);
@@ -60,14 +63,20 @@ fn single<V: View>(
 fn each<V: View>(
     view: &V,
     mut counters: Counters,
-    context: &RequestContext,
+    origin: Origin<'_>,
     writes: &[Write],
 ) -> Result<Decided<Vec<WriteOutcome>>, Stop<V::Error>> {
     let mut overlay = Overlay::new(view);
     let (mut outcomes, mut effects) = (Vec::with_capacity(writes.len()), Vec::new());
-    for write in writes {
-        let (outcome, rows, after) = single(&overlay, counters, context, write)?;
+    let mut bytes = 0;
+    for (position, write) in writes.iter().enumerate() {
+        if bytes > validate::BATCH_ROW_BYTES {
+            outcomes.push(rejected(too_much()));
+            continue;
+        }
+        let (outcome, rows, after) = single(&overlay, counters, origin, position, write)?;
         overlay.apply(&rows);
+        bytes += row_bytes(&rows);
         effects.extend(rows);
         outcomes.push(outcome);
         counters = after;
@@ -78,7 +87,7 @@ fn each<V: View>(
 fn all<V: View>(
     view: &V,
     before: Counters,
-    context: &RequestContext,
+    origin: Origin<'_>,
     writes: &[Write],
 ) -> Result<Decided<Vec<WriteOutcome>>, Stop<V::Error>> {
     let revision = before.revision + 1;
@@ -86,8 +95,12 @@ fn all<V: View>(
     let mut overlay = Overlay::new(view);
     let mut named = BTreeSet::new();
     let (mut outcomes, mut effects) = (Vec::with_capacity(writes.len()), Vec::new());
+    let mut bytes = 0;
     for (position, write) in writes.iter().enumerate() {
-        let stamp = Stamp { revision, context, counters, named: Some(&named) };
+        if bytes > validate::BATCH_ROW_BYTES {
+            return Ok((aborted(writes.len(), position, too_much()), Vec::new(), before));
+        }
+        let stamp = Stamp { revision, origin, position, counters, named: Some(&named) };
         let applied = match write::decide(&overlay, &stamp, write) {
             Ok(applied) => applied,
             Err(Stop::Rejected(culprit)) => {
@@ -96,8 +109,9 @@ fn all<V: View>(
             Err(fault) => return Err(fault),
         };
         counters = count(counters, &applied, revision);
-        named.insert(applied.written.person_uid);
+        named.extend(&applied.drafted);
         overlay.apply(&applied.effects);
+        bytes += row_bytes(&applied.effects);
         effects.extend(applied.effects);
         outcomes.push(written(applied.written));
     }
@@ -115,6 +129,22 @@ fn count(counters: Counters, applied: &Applied, revision: u64) -> Counters {
         after.persons += 1;
     }
     after
+}
+
+/// Bytes of the records that effects write and put into the history.
+fn row_bytes(effects: &[Effect]) -> usize {
+    let bytes = |effect: &Effect| match effect {
+        Effect::PutPerson { row, previous } => {
+            row.encoded_len() + previous.as_ref().map_or(0, Message::encoded_len)
+        }
+        _ => 0,
+    };
+    effects.iter().map(bytes).sum()
+}
+
+/// A small write to a large record is a large row on every node: what one command may come to has a bound.
+fn too_much() -> Rejection {
+    rejection(ErrorReason::TooLarge, "", "the writes before this one changed too much: split the batch")
 }
 
 fn aborted(count: usize, position: usize, culprit: Rejection) -> Vec<WriteOutcome> {

@@ -216,9 +216,14 @@ fn a_personal_id_that_changes_goes_on_leading_to_its_person() {
     // A person may lose the active id and get another one later.
     assert_eq!(applied(&r.write(patch(uid(1), &["personal_id"], Person::default(), 0))), (1, 6, true));
     assert_eq!(record(&r, 1).cancelled_personal_ids, [A, C]);
-    let listed =
-        Person { cancelled_personal_ids: vec![C.into(), A.into()], ..plain_person("Loan", "001090000004") };
-    assert_eq!(applied(&r.write(update(id(C), listed, 0))), (1, 7, true));
+    // They stay in the order in which they ended.
+    let listed = |ids: [&str; 2]| Person {
+        cancelled_personal_ids: ids.map(str::to_owned).to_vec(),
+        ..plain_person("Loan", "001090000004")
+    };
+    let turned = r.write(update(id(C), listed([C, A]), 0));
+    assert_eq!(refused(&turned), (FieldInvalid, "person.cancelled_personal_ids"));
+    assert_eq!(applied(&r.write(update(id(C), listed([A, C]), 0))), (1, 7, true));
 }
 
 #[test]
@@ -342,7 +347,8 @@ fn malformed_commands_are_rejected() {
     ];
     for (context, op, field, reason) in cases {
         let counters = Counters { revision: 7, ..Counters::default() };
-        let Ok(decision) = decide(&Register::default(), counters, &Command { context, op });
+        let Ok(decision) =
+            decide(&Register::default(), counters, &Command { context, op, ..Command::default() });
         assert_eq!((decision.effects.len(), decision.counters, decision.reply.revision), (0, counters, 7));
         let Some(Answer::Rejected(rejection)) = decision.reply.reply else { panic!("{:?}", decision.reply) };
         assert_eq!((rejection.field.as_str(), rejection.reason()), (field, reason));
@@ -372,7 +378,11 @@ fn an_effect_prints_no_number_of_a_person() {
     let Ok(decision) = decide(
         &Register::default(),
         Counters::default(),
-        &Command { context: Some(context()), op: Some(Op::Write(create(full_person()))) },
+        &Command {
+            context: Some(context()),
+            op: Some(Op::Write(create(full_person()))),
+            ..Command::default()
+        },
     );
     let printed = format!("{decision:?}");
     let person = full_person();
@@ -394,7 +404,7 @@ fn a_fault_of_the_view_is_passed_on() {
         fn personal_id(&self, _: &str) -> Result<Option<PersonalIdRow>, Self::Error> {
             Err("disk")
         }
-        fn old_id_holders(&self, _: &str) -> Result<Vec<u64>, Self::Error> {
+        fn holders(&self, _: &Alias, _: usize) -> Result<Vec<u64>, Self::Error> {
             Err("disk")
         }
         fn node(&self, _: u64) -> Result<Option<NodeRow>, Self::Error> {
@@ -410,7 +420,7 @@ fn a_fault_of_the_view_is_passed_on() {
     };
     let allocate = Op::AllocateNode(AllocateNode { name: "n".into() });
     for op in [person(), set(Atomicity::Each), set(Atomicity::AllOrNothing), allocate] {
-        let command = Command { context: Some(context()), op: Some(op) };
+        let command = Command { context: Some(context()), op: Some(op), ..Command::default() };
         assert_eq!(decide(&Broken, Counters::default(), &command), Err("disk"));
     }
 }

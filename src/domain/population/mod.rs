@@ -24,15 +24,31 @@
 //!
 //! Names: a family name by its frequency, middle and given name by gender, in NFC as the register demands. 2 % have
 //! a birth year only; 20 % have a CMND number (two of seven among those born up to 2006); 0.3 % have a cancelled id
-//! and its successor; 3 % are deceased. Of each 200 people below index 10,000,000 a pair shares a CMND number from
+//! and its successor; 3 % are deceased, and one in a thousand of the others is declared missing. Of each 200 people below index 10,000,000 a pair shares a CMND number from
 //! 271450001 to 271500000, the range that was issued twice, provided that both are of an age to have one.
 //! [`Population::claim_name`] gives the name as a caller would type it: 3 % put the tone mark on the other vowel
 //! (hòa, hoà), 1 % use combining marks (NFD).
 //!
+//! | file | part |
+//! |---|---|
+//! | `household.rs` | who lives with whom, and as what to the head |
+//! | `fate.rs` | who died, who is missing, and who left |
+//! | `life.rs` | ethnicity, religion, blood type, marital status, contacts |
+//! | `kin.rs` | parents and spouse as papers state them |
+//! | `papers.rs` | cards, licences and the like, the electronic identity account, provenance |
+//!
+//! All of it is as of the end of 2025. Ages count by the year.
+//!
 //! Sources and licences of the data: `src/domain/data/SOURCES.md`. The pyramid is a rough shape, not a statistic.
 
+pub mod events;
+mod fate;
+mod household;
+mod kin;
+mod life;
 mod names;
 mod numbers;
+mod papers;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -40,9 +56,7 @@ mod tests;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{date, matching};
-use crate::proto::registry::{
-    Address, Gender, PartialDate, Person, PhysicalStatus, PhysicalStatusKind, UnitEdition,
-};
+use crate::proto::registry::{Address, Gender, PartialDate, Person, PersonName, UnitEdition};
 use numbers::{SplitMix64, mix, spread};
 use tables::{Group, TABLES};
 
@@ -66,13 +80,55 @@ pub struct Population {
 }
 
 /// What the index alone decides.
+#[derive(Clone, Copy)]
 struct Place {
+    index: u64,
     group: Group,
     /// Position inside the group.
     offset: u64,
     /// Position inside the province.
     in_province: u64,
 }
+
+impl Place {
+    /// Age in years at the end of the last birth year.
+    fn age(&self) -> u32 {
+        BIRTH_YEARS.end() - self.group.year
+    }
+
+    /// The code of the province of birth: three digits.
+    fn province(&self) -> &'static str {
+        TABLES.provinces[self.group.province].code
+    }
+}
+
+/// The parts of a record, each of which draws random numbers of its own: so one can be known without the others.
+#[derive(Clone, Copy)]
+enum Part {
+    Birth,
+    Name,
+    Home,
+    Death,
+    Missing,
+    Abroad,
+    Claim,
+    Form,
+    Sizes,
+    Household,
+    Role,
+    Residence,
+    Life,
+    Marriage,
+    Contact,
+    Kin,
+    Papers,
+    OtherPapers,
+    Account,
+    Provenance,
+}
+
+/// More than there are parts.
+const PARTS: u64 = 32;
 
 impl Population {
     /// The population of this seed.
@@ -84,39 +140,45 @@ impl Population {
     pub fn person(&self, index: u64) -> Person {
         let index = index % PEOPLE;
         let place = self.place(index);
-        let mut random = self.random(index, 0);
-        let birth_date = birth_date(&mut random, place.group.year);
-        let home = home(&mut random, place.group);
+        let birth = birth_date(&mut self.random(index, Part::Birth), place.group.year);
+        let mut random = self.random(index, Part::Home);
         let origin = origin(place.group);
-        let current = if random.percent(10) { home_anywhere(&mut random) } else { home.clone() };
-        let status = physical_status(&mut random, &birth_date);
-        let cancelled = random.below(1_000) < 3;
-        Person {
-            uid: 0,
-            record_revision: 0,
-            birth_name: Some(names::choose(&mut random, place.group.gender)),
-            other_names: Vec::new(),
+        let mut person = Person {
+            birth_name: Some(self.name(&place)),
             personal_id: self.personal_id(place.group, place.offset),
-            cancelled_personal_ids: cancelled.then(|| self.cancelled_id(&place)).into_iter().collect(),
-            birth_date: Some(birth_date),
+            birth_date: Some(birth),
             gender: place.group.gender.into(),
             birth_place: Some(origin.clone()),
             birth_registration_place: Some(origin.clone()),
             place_of_origin: Some(origin),
             old_id_numbers: self.old_ids(index, &place),
-            permanent_residence: Some(home),
-            current_residence: Some(current),
-            nationalities: vec!["VN".to_owned()],
-            physical_status: Some(status),
+            nationalities: self.nationalities(index),
+            physical_status: Some(self.physical_status(index, &birth)),
+            ..Person::default()
+        };
+        if random.below(1_000) < 3 {
+            person.cancelled_personal_ids = vec![self.cancelled_id(&place)];
         }
+        let household = self.household(index);
+        let home = match &household {
+            Some(household) => self.join_household(household, &place, &mut person),
+            None => home(&mut random, place.group),
+        };
+        let current = if random.percent(10) { home_anywhere(&mut random) } else { home.clone() };
+        person.permanent_residence = Some(home);
+        person.current_residence = Some(self.abroad(index).unwrap_or(current));
+        self.add_life(&place, &mut person);
+        self.add_kin(&place, household.as_ref(), &mut person);
+        self.add_papers(&place, &mut person);
+        person
     }
 
     /// The full name of the person at an index, as somebody would type it into a form: like ATTRIBUTE_FULL_NAME takes
     /// it, but for some with the tone mark on the other vowel and for some in NFD.
     pub fn claim_name(&self, index: u64) -> String {
-        let name = self.person(index).birth_name.unwrap_or_default();
-        let name = matching::full_name(&name);
-        let mut random = self.random(index % PEOPLE, 1);
+        let index = index % PEOPLE;
+        let name = matching::full_name(&self.name(&self.place(index)));
+        let mut random = self.random(index, Part::Claim);
         // 110 of the 2,454 middle and given names can be written in two ways: two thirds of them are 3 % of all.
         if let Some(other) = names::other_tone_style(&name)
             && random.percent(67)
@@ -126,14 +188,24 @@ impl Population {
         if random.percent(1) { name.nfd().collect() } else { name }
     }
 
-    fn random(&self, index: u64, stream: u64) -> SplitMix64 {
-        SplitMix64::new(mix(self.seed) ^ mix(index * 2 + stream))
+    /// Whether the office that wrote down the person at an index writes combining marks (NFD): 1 % do. The record that
+    /// [`Population::person`] gives is in NFC all the same.
+    pub fn is_decomposed(&self, index: u64) -> bool {
+        self.random(index % PEOPLE, Part::Form).percent(1)
+    }
+
+    fn random(&self, index: u64, part: Part) -> SplitMix64 {
+        SplitMix64::new(mix(self.seed) ^ mix(index * PARTS + part as u64))
+    }
+
+    fn name(&self, place: &Place) -> PersonName {
+        names::choose(&mut self.random(place.index, Part::Name), place.group.gender)
     }
 
     fn place(&self, index: u64) -> Place {
         let slot = numbers::permute(self.seed, index);
         let (group, group_start, province_start) = TABLES.group_of(slot);
-        Place { group, offset: slot - group_start, in_province: slot - province_start }
+        Place { index, group, offset: slot - group_start, in_province: slot - province_start }
     }
 
     fn personal_id(&self, group: Group, offset: u64) -> String {
@@ -182,25 +254,14 @@ impl Population {
 
 fn birth_date(random: &mut SplitMix64, year: u32) -> PartialDate {
     let year_only = random.percent(2);
-    let month = random.one_to(12);
-    let day = random.one_to(date::days_in_month(year, month));
-    if year_only { PartialDate { year, month: 0, day: 0 } } else { PartialDate { year, month, day } }
+    let day = day_in(random, year);
+    if year_only { PartialDate { year, month: 0, day: 0 } } else { day }
 }
 
-/// 3 % are deceased, in any year since their birth. In the year of birth itself the day is left open.
-fn physical_status(random: &mut SplitMix64, birth: &PartialDate) -> PhysicalStatus {
-    if !random.percent(3) {
-        return PhysicalStatus { kind: PhysicalStatusKind::Alive.into(), since: None };
-    }
-    let year = birth.year - 1 + random.one_to(BIRTH_YEARS.end() - birth.year + 1);
+/// Any day of a year.
+fn day_in(random: &mut SplitMix64, year: u32) -> PartialDate {
     let month = random.one_to(12);
-    let day = random.one_to(date::days_in_month(year, month));
-    let since = if year == birth.year {
-        PartialDate { year, month: 0, day: 0 }
-    } else {
-        PartialDate { year, month, day }
-    };
-    PhysicalStatus { kind: PhysicalStatusKind::Deceased.into(), since: Some(since) }
+    PartialDate { year, month, day: random.one_to(date::days_in_month(year, month)) }
 }
 
 /// The province of birth, by the two-digit code of the list before the merger.

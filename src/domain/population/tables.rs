@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::{BIRTH_YEARS, PEOPLE};
+use crate::domain::data::{self, rows};
 use crate::proto::registry::Gender;
 
 /// No group has more people than this; a test holds it.
@@ -90,21 +91,20 @@ pub(super) struct Tables {
 
 impl Tables {
     fn parse() -> Self {
-        let rows = rows(include_str!("../data/communes34.csv"));
-        let provinces = parse_provinces(&rows);
+        let communes = rows(data::COMMUNES34);
+        let provinces = parse_provinces(&communes);
         let mut sum = 0;
-        let families =
-            self::rows(include_str!("../data/family_names.csv")).into_iter().map(|[name, weight]| {
-                sum += number(weight);
-                (sum, name)
-            });
+        let families = rows(data::FAMILY_NAMES).into_iter().map(|[name, weight]| {
+            sum += number(weight);
+            (sum, name)
+        });
         let families = families.collect();
-        let names = self::rows(include_str!("../data/given_names.csv"));
+        let names = rows(data::GIVEN_NAMES);
         let of = |gender| names.iter().filter(|[g, _]| *g == gender).map(|[_, name]| *name).collect();
         Self {
             starts: starts(&provinces),
             provinces,
-            communes: rows.iter().map(|[_, commune]| *commune).collect(),
+            communes: communes.iter().map(|[_, commune, _]| *commune).collect(),
             families,
             given: [of("male"), of("female")],
         }
@@ -118,16 +118,16 @@ impl Tables {
     }
 }
 
-fn parse_provinces(communes: &[[&'static str; 2]]) -> Vec<Province> {
-    let merger = rows(include_str!("../data/merge34.csv"));
-    let cmnd = rows(include_str!("../data/cmnd9_ranges.csv"));
+fn parse_provinces(communes: &[[&'static str; 3]]) -> Vec<Province> {
+    let merger = rows(data::MERGER);
+    let cmnd = rows(data::CMND_RANGES);
     merger
         .iter()
         .zip(cmnd)
         .map(|([code, _, now, _], [cmnd_code, first, last])| {
             assert_eq!(*code, cmnd_code, "both files list the 63 provinces by code");
-            let start = communes.partition_point(|[province, _]| province < now);
-            let end = communes.partition_point(|[province, _]| province <= now);
+            let start = communes.partition_point(|[province, ..]| province < now);
+            let end = communes.partition_point(|[province, ..]| province <= now);
             Province { code, cmnd: (number(first), number(last)), communes: start..end }
         })
         .collect()
@@ -152,16 +152,6 @@ fn starts(provinces: &[Province]) -> Vec<u64> {
         start
     };
     weights.iter().map(start).collect()
-}
-
-/// The rows of a file with a heading and N columns. The files are part of the program, so a malformed one is a
-/// mistake of the build that a test finds.
-fn rows<const N: usize>(file: &'static str) -> Vec<[&'static str; N]> {
-    let row = |line: &'static str| {
-        let columns: Vec<_> = line.trim_end().split(',').collect();
-        columns.try_into().expect("every row of a data file has the columns of its heading")
-    };
-    file.lines().skip(1).map(row).collect()
 }
 
 fn number(text: &str) -> u64 {

@@ -6,24 +6,32 @@
 //! checks again, name a field alike.
 //!
 //! * `request.rs`: contexts, keys, read options, counts.
-//! * `person.rs`: a record and its parts.
+//! * `person/`: a record and its parts.
 //! * `write.rs`: one write, or a batch of them.
+//! * `event.rs`: one life event.
+//! * `query.rs`: requests that only ask.
 //!
 //! What needs the rows of the register is not here: whether an identifier is taken, or a revision is current.
 
+mod event;
 mod person;
+mod query;
 mod request;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub(in crate::domain) use person::is_alpha2;
-pub use person::{address, person};
+pub use person::{address, born_by, credential, credential_key, period, person, provenance, related_person};
+pub use query::{day, find, find_limit, holder_claims, household_role, old_id, personal_id};
 pub use request::{
     context_for_import, context_for_read, context_for_write, history_limit, key, keys, node_name,
     read_options, subject, subjects,
 };
-pub use write::{create, import_chunk, mask, patch, update, write, writes};
+pub(in crate::domain) use write::frame;
+pub use write::{import_chunk, mask, write, writes};
+
+use std::ops::RangeInclusive;
 
 use super::error::rejection;
 use super::text;
@@ -31,14 +39,57 @@ use crate::proto::registry::{ErrorReason, Rejection};
 
 /// Characters of each part of a birth name.
 pub const NAME_PART_CHARS: usize = 100;
-/// Characters of another name, and of a claimed text.
+/// Characters of another name.
 pub const NAME_CHARS: usize = 300;
+/// Characters of a claimed text, and of a name that is looked for: the three parts and the spaces between them.
+pub const CLAIM_CHARS: usize = 302;
 /// Other names, cancelled personal ids and CMND numbers of one person, of each at most this many.
 pub const LIST_ITEMS: usize = 8;
 /// Nationalities of one person.
 pub const NATIONALITIES: usize = 4;
 /// Characters of an address's detail.
 pub const DETAIL_CHARS: usize = 200;
+/// Related people of one person.
+pub const RELATIONS: usize = 64;
+/// Characters of a residence file's number.
+pub const RESIDENCE_FILE_CHARS: usize = 20;
+/// Codes of ethnicities; 55 is a foreigner.
+pub const ETHNICITIES: RangeInclusive<u32> = 1..=55;
+/// Telephone numbers, and electronic mail addresses, of one person.
+pub const CONTACTS: usize = 4;
+/// Digits of a telephone number.
+pub const PHONE_DIGITS: RangeInclusive<usize> = 8..=15;
+/// Characters of an electronic mail address.
+pub const EMAIL_CHARS: usize = 100;
+/// Other information about one person.
+pub const EXTENSIONS: usize = 16;
+/// Characters of an extension's name.
+pub const EXTENSION_NAME_CHARS: usize = 40;
+/// Characters of an extension's text.
+pub const EXTENSION_TEXT_CHARS: usize = 200;
+/// Credentials of one person.
+pub const CREDENTIALS: usize = 32;
+/// Characters of a credential's number.
+pub const CREDENTIAL_NUMBER_CHARS: usize = 40;
+/// Characters of a credential's class.
+pub const CREDENTIAL_CLASS_CHARS: usize = 20;
+/// Characters of who issued a credential, of where, and of why an account is locked.
+pub const PLACE_CHARS: usize = 200;
+/// Characters of a source system's version of a credential.
+pub const SOURCE_REVISION_CHARS: usize = 40;
+/// Characters of an agency, and of a source system.
+pub const AGENCY_CHARS: usize = 35;
+/// Characters of the paper that proves a value.
+pub const DOCUMENT_CHARS: usize = 60;
+/// Provenance entries of one record.
+pub const PROVENANCES: usize = 16;
+/// Fields that one provenance entry vouches for.
+pub const PROVENANCE_FIELDS: usize = 32;
+/// Bytes of a record, as protobuf. The bounds of its fields together would allow five times as much, and a small write
+/// to a large record is a large row on every node.
+pub const RECORD_BYTES: usize = 32 << 10;
+/// Bytes of the rows that the writes of one batch may come to, those that they take the place of included.
+pub const BATCH_ROW_BYTES: usize = 8 << 20;
 /// Characters of a request id.
 pub const REQUEST_ID_CHARS: usize = 40;
 /// Characters of an import's request id, to which the chunk's number is added.

@@ -1,14 +1,17 @@
 //! What requests have around their content: contexts, keys, read options, counts.
 
+use super::query::{old_id, personal_id};
 use super::{
-    BATCH_ITEMS, CLAIMS, Checked, HISTORY_DEFAULT, HISTORY_LIMIT, IMPORT_ID_CHARS, MAX_STALENESS_MS,
-    NODE_NAME_CHARS, REQUEST_ID_CHARS, as_reason, at, at_most_chars, one_to, refuse,
+    AGENCY_CHARS, BATCH_ITEMS, CLAIMS, Checked, HISTORY_DEFAULT, HISTORY_LIMIT, IMPORT_ID_CHARS,
+    MAX_STALENESS_MS, NODE_NAME_CHARS, REQUEST_ID_CHARS, as_reason, at, at_most_chars, credential_key,
+    one_to, refuse,
 };
 use crate::domain::error::rejection;
-use crate::domain::{identifier, text};
+use crate::domain::text;
 use crate::proto::registry::person_key::Key;
 use crate::proto::registry::{
     Consistency, ErrorReason, LegalBasis, PersonKey, ReadOptions, Rejection, RequestContext, Subject,
+    UnitEdition,
 };
 
 /// The context of a write: request_id and agency_id are there, and everything keeps its bound. A context that is
@@ -34,7 +37,7 @@ pub fn context_for_read(context: &RequestContext) -> Checked {
     let c = context;
     let texts = [
         ("request_id", &c.request_id, REQUEST_ID_CHARS),
-        ("agency_id", &c.agency_id, 35),
+        ("agency_id", &c.agency_id, AGENCY_CHARS),
         ("officer_id", &c.officer_id, 20),
         ("procedure_code", &c.procedure_code, 20),
         ("integration_code", &c.integration_code, 20),
@@ -65,17 +68,18 @@ pub fn context_for_read(context: &RequestContext) -> Checked {
 /// digits and no more, because a cancelled one may have been wrong in structure.
 pub fn key(key: Option<&PersonKey>, field: &str) -> Checked {
     match key.and_then(|key| key.key.as_ref()) {
-        None => refuse(ErrorReason::FieldInvalid, field, "name a person by uid, personal id or CMND number"),
+        None => refuse(
+            ErrorReason::FieldInvalid,
+            field,
+            "name a person by uid, personal id, CMND number or credential",
+        ),
         Some(Key::PersonUid(0)) => {
             refuse(ErrorReason::FieldInvalid, &at(field, "person_uid"), "uids count from 1")
         }
-        Some(Key::PersonalId(number)) if !identifier::is_personal_id(number) => {
-            refuse(ErrorReason::IdStructureInvalid, &at(field, "personal_id"), "a personal id has 12 digits")
-        }
-        Some(Key::OldIdNumber(number)) if !identifier::is_old_id(number) => {
-            refuse(ErrorReason::IdStructureInvalid, &at(field, "old_id_number"), "a CMND number has 9 digits")
-        }
-        Some(_) => Ok(()),
+        Some(Key::PersonUid(_)) => Ok(()),
+        Some(Key::PersonalId(number)) => personal_id(number, &at(field, "personal_id")),
+        Some(Key::OldIdNumber(number)) => old_id(number, &at(field, "old_id_number")),
+        Some(Key::Credential(key)) => credential_key(key.r#type, &key.number, &at(field, "credential")),
     }
 }
 
@@ -101,8 +105,11 @@ pub fn subject(subject: &Subject) -> Checked {
     one_to(subject.claims.len(), CLAIMS, "subject.claims")
 }
 
-/// The read mode, and the field that it needs.
+/// The read mode and the field that it needs, and the edition of units.
 pub fn read_options(options: &ReadOptions) -> Checked {
+    if UnitEdition::try_from(options.unit_edition).is_err() {
+        return refuse(ErrorReason::FieldInvalid, "options.unit_edition", "not a known edition");
+    }
     let Ok(consistency) = Consistency::try_from(options.consistency) else {
         return refuse(ErrorReason::FieldInvalid, "options.consistency", "not a known read mode");
     };

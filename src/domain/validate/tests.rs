@@ -1,23 +1,20 @@
-//! Each bound at its edge, and each rule between fields, with the field path and reason that the caller sees.
+//! Requests and writes: each bound at its edge, and each rule between fields, with the field path and reason that the caller sees.
 
 use super::*;
-use crate::domain::fixtures::{address as unit, context, full_person};
+use crate::domain::fixtures::{context, full_person};
 use crate::proto::registry::person_key::Key;
 use crate::proto::registry::{
-    Address, Claim, Consistency, CreatePerson, LegalBasis, PartialDate, PatchPerson, Person, PersonKey,
-    PersonName, PhysicalStatus, PhysicalStatusKind, ReadOptions, RequestContext, Subject, UnitEdition, Write,
-    write::Write as Kind,
+    Claim, Consistency, CreatePerson, CredentialKey, LegalBasis, PatchPerson, Person, PersonKey, ReadOptions,
+    RequestContext, Subject, Write, write::Write as Kind,
 };
-use ErrorReason::{
-    DateInvalid, FieldInvalid, FieldMaskInvalid, IdStructureInvalid, NameCharset, TooLarge, Unspecified,
-};
+use ErrorReason::{FieldInvalid, FieldMaskInvalid, IdStructureInvalid, NameCharset, TooLarge, Unspecified};
 
 /// A change to a valid message, then the field and reason of its rejection; `("", Unspecified)` when it stays valid.
-type Case<T> = (fn(&mut T), &'static str, ErrorReason);
+pub(super) type Case<T> = (fn(&mut T), &'static str, ErrorReason);
 
-const VALID: (&str, ErrorReason) = ("", Unspecified);
+pub(super) const VALID: (&str, ErrorReason) = ("", Unspecified);
 
-fn outcome(checked: Checked) -> (String, ErrorReason) {
+pub(super) fn outcome(checked: Checked) -> (String, ErrorReason) {
     match checked {
         Ok(()) => (String::new(), Unspecified),
         Err(rejection) => {
@@ -28,7 +25,7 @@ fn outcome(checked: Checked) -> (String, ErrorReason) {
     }
 }
 
-fn run<T: Clone>(valid: &T, check: impl Fn(&T) -> Checked, cases: &[Case<T>]) {
+pub(super) fn run<T: Clone>(valid: &T, check: impl Fn(&T) -> Checked, cases: &[Case<T>]) {
     assert_eq!(outcome(check(valid)).1, Unspecified, "the unchanged message is valid");
     for (i, (change, field, reason)) in cases.iter().enumerate() {
         let mut message = valid.clone();
@@ -36,109 +33,6 @@ fn run<T: Clone>(valid: &T, check: impl Fn(&T) -> Checked, cases: &[Case<T>]) {
         let (found_field, found) = outcome(check(&message));
         assert_eq!((found_field.as_str(), found), (*field, *reason), "case {i} (from 0)");
     }
-}
-
-fn name(p: &mut Person) -> &mut PersonName {
-    p.birth_name.as_mut().expect("set by the fixture")
-}
-
-fn status(kind: PhysicalStatusKind, year: u32) -> Option<PhysicalStatus> {
-    Some(PhysicalStatus { kind: kind.into(), since: Some(PartialDate { year, month: 0, day: 0 }) })
-}
-
-fn numbers(count: u32, digits: usize) -> Vec<String> {
-    (0..count).map(|n| format!("{n:0digits$}")).collect()
-}
-
-#[test]
-#[rustfmt::skip]
-fn names_of_a_person() {
-    run(&full_person(), |p| person(p, "person"), &[
-        (|p| p.birth_name = None, "person.birth_name", FieldInvalid),
-        (|p| name(p).family.clear(), "person.birth_name.family", NameCharset),
-        (|p| name(p).given.clear(), "person.birth_name.given", NameCharset),
-        (|p| name(p).middle.clear(), VALID.0, VALID.1),
-        (|p| name(p).family = "Ð".into(), "person.birth_name.family", NameCharset),
-        (|p| name(p).middle = "Thi\u{0323}".into(), "person.birth_name.middle", NameCharset),
-        (|p| name(p).given = "ễ".repeat(100), VALID.0, VALID.1),
-        (|p| name(p).given = "ễ".repeat(101), "person.birth_name.given", TooLarge),
-        (|p| p.other_names = vec!["a".repeat(300); 8], VALID.0, VALID.1),
-        (|p| p.other_names = vec!["a".into(); 9], "person.other_names", TooLarge),
-        (|p| p.other_names = vec!["a".into(), "a".repeat(301)], "person.other_names[1]", TooLarge),
-        (|p| p.other_names = vec![String::new()], "person.other_names[0]", NameCharset),
-    ]);
-}
-
-#[test]
-#[rustfmt::skip]
-fn numbers_of_a_person() {
-    run(&full_person(), |p| person(p, "person"), &[
-        (|p| p.personal_id.clear(), VALID.0, VALID.1),
-        (|p| p.personal_id = "001190".into(), "person.personal_id", IdStructureInvalid),
-        (|p| p.personal_id = "001090000001".into(), "person.personal_id", IdStructureInvalid),
-        (|p| p.cancelled_personal_ids = vec!["0".into()], "person.cancelled_personal_ids[0]", IdStructureInvalid),
-        // Cancelled because it was wrong: its structure is not held against the record.
-        (|p| p.cancelled_personal_ids = vec!["000000000000".into()], VALID.0, VALID.1),
-        (|p| p.cancelled_personal_ids = vec![p.personal_id.clone()], "person.cancelled_personal_ids[0]", FieldInvalid),
-        (|p| p.cancelled_personal_ids = vec!["1".repeat(12); 2], "person.cancelled_personal_ids[1]", FieldInvalid),
-        (|p| p.cancelled_personal_ids = numbers(8, 12), VALID.0, VALID.1),
-        (|p| p.cancelled_personal_ids = numbers(9, 12), "person.cancelled_personal_ids", TooLarge),
-        (|p| p.old_id_numbers = numbers(8, 9), VALID.0, VALID.1),
-        (|p| p.old_id_numbers = numbers(9, 9), "person.old_id_numbers", TooLarge),
-        (|p| p.old_id_numbers = vec!["12345678".into()], "person.old_id_numbers[0]", IdStructureInvalid),
-        (|p| p.old_id_numbers = vec!["1".repeat(9); 2], "person.old_id_numbers[1]", FieldInvalid),
-        (|p| p.nationalities = vec!["VN".into(), "FR".into(), "US".into(), "LA".into()], VALID.0, VALID.1),
-        (|p| p.nationalities = vec!["VN".into(); 5], "person.nationalities", TooLarge),
-        (|p| p.nationalities = vec!["VN".into(); 2], "person.nationalities[1]", FieldInvalid),
-        (|p| p.nationalities = vec!["vn".into()], "person.nationalities[0]", FieldInvalid),
-    ]);
-}
-
-#[test]
-#[rustfmt::skip]
-fn birth_gender_and_death() {
-    use PhysicalStatusKind::{Alive, Deceased, Missing};
-    run(&full_person(), |p| person(p, "person"), &[
-        (|p| p.birth_date = None, "person.birth_date", FieldInvalid),
-        (|p| p.birth_date = Some(PartialDate { year: 1990, month: 2, day: 29 }), "person.birth_date", DateInvalid),
-        (|p| p.birth_date = Some(PartialDate { year: 1990, month: 0, day: 0 }), VALID.0, VALID.1),
-        (|p| p.gender = 0, "person.gender", FieldInvalid),
-        (|p| p.gender = 99, "person.gender", FieldInvalid),
-        (|p| p.gender = 3, VALID.0, VALID.1),
-        (|p| p.physical_status = None, VALID.0, VALID.1),
-        (|p| p.physical_status = status(Missing, 1990), VALID.0, VALID.1),
-        (|p| p.physical_status = status(Deceased, 1989), "person.physical_status.since", FieldInvalid),
-        (|p| p.physical_status = status(Deceased, 0), "person.physical_status.since", DateInvalid),
-        (|p| p.physical_status = status(Alive, 2020), "person.physical_status.since", FieldInvalid),
-        (|p| p.physical_status = Some(PhysicalStatus { kind: 9, since: None }), "person.physical_status.kind", FieldInvalid),
-    ]);
-}
-
-#[test]
-#[rustfmt::skip]
-fn addresses() {
-    run(&unit("001", "Số 1"), |a| address(a, "a"), &[
-        (|a| a.unit_code = "01".into(), VALID.0, VALID.1),
-        (|a| a.unit_code = "00001".into(), VALID.0, VALID.1),
-        (|a| a.unit_code = "1".into(), "a.unit_code", FieldInvalid),
-        (|a| a.unit_code = "0001".into(), "a.unit_code", FieldInvalid),
-        (|a| a.unit_code = "0x".into(), "a.unit_code", FieldInvalid),
-        (|a| a.unit_edition = UnitEdition::V34.into(), "a.unit_code", FieldInvalid),
-        (|a| a.unit_edition = 0, "a.unit_edition", FieldInvalid),
-        (|a| a.unit_edition = 7, "a.unit_edition", FieldInvalid),
-        (|a| a.unit_code.clear(), "a.unit_code", FieldInvalid),
-        (|a| a.country = "VN".into(), VALID.0, VALID.1),
-        (|a| a.country = "FR".into(), "a.unit_code", FieldInvalid),
-        (|a| a.country = "fr".into(), "a.country", FieldInvalid),
-        (|a| *a = Address { country: "FR".into(), detail: "Lyon".into(), ..Default::default() }, VALID.0, VALID.1),
-        (|a| *a = Address { country: "FR".into(), unit_edition: 1, ..Default::default() }, "a.unit_edition", FieldInvalid),
-        (|a| a.detail = "ễ".repeat(200), VALID.0, VALID.1),
-        (|a| a.detail = "ễ".repeat(201), "a.detail", TooLarge),
-        (|a| a.detail = "a\nb".into(), "a.detail", NameCharset),
-    ]);
-    let lost = Person { current_residence: Some(Address::default()), ..full_person() };
-    assert_eq!(outcome(person(&lost, "person")).0, "person.current_residence.unit_code");
-    assert_eq!(outcome(person(&lost, "")).0, "current_residence.unit_code");
 }
 
 #[test]
@@ -180,6 +74,8 @@ fn contexts() {
 
 #[test]
 fn keys_of_requests() {
+    let credential =
+        |r#type, number: &str| Some(Key::Credential(CredentialKey { r#type, number: number.to_owned() }));
     #[rustfmt::skip]
     let cases = [
         (None, "key", FieldInvalid),
@@ -189,6 +85,14 @@ fn keys_of_requests() {
         (Some(Key::PersonalId("1".into())), "key.personal_id", IdStructureInvalid),
         (Some(Key::OldIdNumber("271450001".into())), VALID.0, VALID.1),
         (Some(Key::OldIdNumber("2714500011".into())), "key.old_id_number", IdStructureInvalid),
+        (credential(1, "079190000001"), VALID.0, VALID.1),
+        (credential(18, &"A-9/.".repeat(8)), VALID.0, VALID.1),
+        (credential(0, "B1"), "key.credential.type", FieldInvalid),
+        (credential(19, "B1"), "key.credential.type", FieldInvalid),
+        (credential(1, ""), "key.credential.number", FieldInvalid),
+        (credential(1, "b1"), "key.credential.number", FieldInvalid),
+        (credential(1, "B 1"), "key.credential.number", FieldInvalid),
+        (credential(1, &"A".repeat(41)), "key.credential.number", TooLarge),
     ];
     for (value, field, reason) in cases {
         let found = outcome(key(Some(&PersonKey { key: value }), "key"));
@@ -247,7 +151,8 @@ fn masks() {
         assert_eq!(of(wrong), ("update_mask".into(), FieldMaskInvalid), "{wrong:?}");
     }
     let no_mask = PatchPerson { key: Some(PersonKey { key: Some(Key::PersonUid(1)) }), ..Default::default() };
-    assert_eq!(outcome(patch(&no_mask)).1, FieldMaskInvalid);
+    let no_mask = Write { write: Some(Kind::Patch(no_mask)) };
+    assert_eq!(outcome(write(&no_mask)).1, FieldMaskInvalid);
 }
 
 #[test]

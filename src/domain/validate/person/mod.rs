@@ -1,18 +1,44 @@
 //! A person record: each field by itself, and the fields that must agree with each other.
+//!
+//! * `mod.rs`: the whole; names, numbers, birth and death.
+//! * `address.rs`: addresses, residences and absence.
+//! * `family.rs`: relations, marital status, household.
+//! * `traits.rs`: ethnicity, religion, contacts, extensions.
+//! * `papers.rs`: credentials, the electronic identity account, provenance.
+
+mod address;
+mod family;
+mod papers;
+#[cfg(test)]
+mod tests;
+mod traits;
+
+use prost::Message;
 
 use super::{
-    Checked, DETAIL_CHARS, LIST_ITEMS, NAME_CHARS, NAME_PART_CHARS, NATIONALITIES, as_reason, at,
+    Checked, LIST_ITEMS, NAME_CHARS, NAME_PART_CHARS, NATIONALITIES, RECORD_BYTES, as_reason, at,
     at_most_chars, at_most_items, refuse,
 };
 use crate::domain::error::rejection;
 use crate::domain::{date, identifier, text};
 use crate::proto::registry::{
-    Address, ErrorReason, Gender, PartialDate, Person, PersonName, PhysicalStatus, PhysicalStatusKind,
-    Rejection, UnitEdition,
+    ErrorReason, Gender, PartialDate, Person, PersonName, PersonStatus, PhysicalStatus, PhysicalStatusKind,
+    Rejection,
 };
 
+pub use address::{address, period};
+pub use family::related_person;
+pub use papers::{credential, credential_key, provenance};
+
+/// Before this instant (the start of 2025, in milliseconds) no log of this register was written: a clock that shows
+/// an earlier one was never set, and says nothing of what lies in the future.
+const FIRST_LOG_MS: u64 = 1_735_689_600_000;
+/// A day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+
 /// A whole record as it is to be stored; uid and record_revision are not looked at. `prefix` is the path of the
-/// record in the request, "person" as a rule.
+/// record in the request, "person" as a rule. What callers may not write is told apart elsewhere: here a link in
+/// relations and a record that was merged are as good as any other.
 pub fn person(person: &Person, prefix: &str) -> Checked {
     let p = person;
     birth_name(p.birth_name.as_ref(), &at(prefix, "birth_name"))?;
@@ -30,57 +56,31 @@ pub fn person(person: &Person, prefix: &str) -> Checked {
     }
     cancelled_ids(p, &at(prefix, "cancelled_personal_ids"))?;
     old_ids(&p.old_id_numbers, &at(prefix, "old_id_numbers"))?;
-    let addresses = [
-        ("birth_place", &p.birth_place),
-        ("birth_registration_place", &p.birth_registration_place),
-        ("place_of_origin", &p.place_of_origin),
-        ("permanent_residence", &p.permanent_residence),
-        ("current_residence", &p.current_residence),
-    ];
-    for (name, value) in addresses {
-        if let Some(value) = value {
-            address(value, &at(prefix, name))?;
-        }
-    }
     nationalities(&p.nationalities, &at(prefix, "nationalities"))?;
-    p.physical_status.as_ref().map_or(Ok(()), |s| physical_status(s, &birth, &at(prefix, "physical_status")))
+    if let Some(status) = &p.physical_status {
+        physical_status(status, &birth, &at(prefix, "physical_status"))?;
+    }
+    address::residences(p, prefix)?;
+    family::family(p, prefix)?;
+    traits::traits(p, prefix)?;
+    papers::papers(p, prefix)?;
+    person_status(p, prefix)?;
+    if p.encoded_len() > RECORD_BYTES {
+        return refuse(ErrorReason::TooLarge, prefix, format!("a record has at most {RECORD_BYTES} bytes"));
+    }
+    Ok(())
 }
 
-/// An address: a unit of a stated edition in Viet Nam, or a country abroad, and a detail. A claim's address is held
-/// to the same, after its detail was normalised.
-pub fn address(address: &Address, field: &str) -> Checked {
-    let a = address;
-    let refuse_part = |name, detail| refuse(ErrorReason::FieldInvalid, &at(field, name), detail);
-    if !a.country.is_empty() && !is_alpha2(&a.country) {
-        return refuse_part("country", "two capital letters of ISO 3166-1 alpha-2, or empty for VN");
+/// That a birth does not lie in the future of `time_ms`, milliseconds since 1970. A day more is allowed: where the
+/// record was made it may be tomorrow already. An absent date passes, because another check refuses it.
+pub fn born_by(birth: Option<&PartialDate>, time_ms: u64) -> Checked {
+    let latest = date::day_of(time_ms.saturating_add(DAY_MS));
+    match birth {
+        Some(birth) if time_ms >= FIRST_LOG_MS && date::surely_before(&latest, birth) => {
+            refuse(ErrorReason::DateInvalid, "person.birth_date", "must not lie in the future")
+        }
+        _ => Ok(()),
     }
-    let Ok(edition) = UnitEdition::try_from(a.unit_edition) else {
-        return refuse_part("unit_edition", "not a known edition");
-    };
-    let home = a.country.is_empty() || a.country == "VN";
-    if a.unit_code.is_empty() {
-        if home {
-            return refuse_part("unit_code", "required in Viet Nam; name the country of an address abroad");
-        }
-        if edition != UnitEdition::Unspecified {
-            return refuse_part("unit_edition", "only with a unit code");
-        }
-    } else {
-        if !home {
-            return refuse_part("unit_code", "must be empty for an address abroad");
-        }
-        let lengths: &[usize] = match edition {
-            UnitEdition::Unspecified => return refuse_part("unit_edition", "required with a unit code"),
-            UnitEdition::V63 => &[2, 3, 5],
-            UnitEdition::V34 => &[2, 5],
-        };
-        let digits = a.unit_code.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits || !lengths.contains(&a.unit_code.len()) {
-            return refuse_part("unit_code", "2 or 5 digits, or 3 in edition V63");
-        }
-    }
-    at_most_chars(&a.detail, DETAIL_CHARS, || at(field, "detail"))?;
-    as_reason(text::check_free(&a.detail), ErrorReason::NameCharset, || at(field, "detail"))
 }
 
 /// Whether this has the form of an ISO 3166-1 alpha-2 code.
@@ -111,6 +111,22 @@ fn other_names(names: &[String], field: &str) -> Checked {
         as_reason(text::check_name(name), ErrorReason::NameCharset, || format!("{field}[{i}]"))?;
     }
     Ok(())
+}
+
+/// A date that may be absent.
+fn optional_date(value: Option<&PartialDate>, field: impl FnOnce() -> String) -> Checked {
+    as_reason(value.map_or(Ok(()), date::check), ErrorReason::DateInvalid, field)
+}
+
+/// A value of an enum that this version knows; unspecified is one of them.
+fn known<E: TryFrom<i32>>(value: i32, field: impl FnOnce() -> String) -> Checked {
+    as_reason(E::try_from(value).map(drop).map_err(|_| "not a known value"), ErrorReason::FieldInvalid, field)
+}
+
+/// Text that is no name, and may be empty.
+fn free_text(value: &str, max: usize, field: &str) -> Checked {
+    at_most_chars(value, max, || field.to_owned())?;
+    as_reason(text::check_free(value), ErrorReason::NameCharset, || field.to_owned())
 }
 
 fn required_date(value: Option<&PartialDate>, field: &str) -> Result<PartialDate, Rejection> {
@@ -158,7 +174,7 @@ fn nationalities(codes: &[String], field: &str) -> Checked {
     distinct(codes, field)
 }
 
-fn distinct(items: &[String], field: &str) -> Checked {
+fn distinct<T: PartialEq>(items: &[T], field: &str) -> Checked {
     match (1..items.len()).find(|&i| items[..i].contains(&items[i])) {
         Some(i) => refuse(ErrorReason::FieldInvalid, &format!("{field}[{i}]"), "stands in the list twice"),
         None => Ok(()),
@@ -177,6 +193,15 @@ fn physical_status(status: &PhysicalStatus, birth: &PartialDate, field: &str) ->
     as_reason(date::check(since), ErrorReason::DateInvalid, || field.clone())?;
     if date::surely_before(since, birth) {
         return refuse(ErrorReason::FieldInvalid, &field, "must not be before the birth");
+    }
+    Ok(())
+}
+
+fn person_status(person: &Person, prefix: &str) -> Checked {
+    known::<PersonStatus>(person.person_status, || at(prefix, "person_status"))?;
+    if (person.person_status() == PersonStatus::Merged) != (person.merged_into != 0) {
+        let field = at(prefix, "merged_into");
+        return refuse(ErrorReason::FieldInvalid, &field, "set in a MERGED record, and in no other");
     }
     Ok(())
 }
