@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! LOCK       flock, held as long as the process lives: the system frees it however the process ends
-//! IDENTITY   format = 1
+//! IDENTITY   format = 2
 //!            cluster_id = "5f0c..."
 //!            node_id = 3
 //!            name = "hanoi-1"
@@ -27,7 +27,9 @@ use super::error::StorageError;
 use super::log;
 
 const IDENTITY: &str = "IDENTITY";
-const FORMAT: u32 = 1;
+/// The format of the whole folder. 1 was that of records before the law's 26 fields, their indexes and the retention of
+/// history; it was never released.
+const FORMAT: u32 = 2;
 const CRC_LINE: &str = "crc32 = \"";
 
 /// Who a node is. Given by the cluster, once, and never changed.
@@ -224,6 +226,9 @@ fn parse(what: &str, text: &str) -> Result<Identity, StorageError> {
     if head.format > FORMAT {
         return Err(StorageError::Format { what: what.to_owned(), found: head.format, supported: FORMAT });
     }
+    if head.format < FORMAT {
+        return Err(StorageError::OldFormat { what: what.to_owned(), found: head.format, supported: FORMAT });
+    }
     let split = text.rfind(CRC_LINE).ok_or_else(|| damaged("its checksum is missing"))?;
     let (body, crc) = text.split_at(split);
     if crc != format!("{CRC_LINE}{:08x}\"\n", crc32fast::hash(body.as_bytes())) {
@@ -281,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_newer_identity_is_refused() {
+    fn a_damaged_identity_or_one_of_another_format_is_refused() {
         let tmp = tempfile::tempdir().unwrap();
         DataDir::open(tmp.path(), "a").unwrap().adopt(identity(12, "a")).unwrap();
         let path = tmp.path().join("IDENTITY");
@@ -291,9 +296,13 @@ mod tests {
         assert!(matches!(DataDir::open(tmp.path(), "a"), Err(StorageError::Corrupt { .. })));
         fs::write(&path, &good[..good.len() / 2]).unwrap();
         assert!(matches!(DataDir::open(tmp.path(), "a"), Err(StorageError::Corrupt { .. })));
-        fs::write(&path, good.replace("format = 1", "format = 2")).unwrap();
+        fs::write(&path, good.replace("format = 2", "format = 3")).unwrap();
         let error = DataDir::open(tmp.path(), "a").unwrap_err();
-        assert!(matches!(error, StorageError::Format { found: 2, supported: 1, .. }), "{error}");
+        assert!(matches!(error, StorageError::Format { found: 3, supported: 2, .. }), "{error}");
+        fs::write(&path, good.replace("format = 2", "format = 1")).unwrap();
+        let error = DataDir::open(tmp.path(), "a").unwrap_err();
+        assert!(matches!(error, StorageError::OldFormat { found: 1, supported: 2, .. }), "{error}");
+        assert!(error.to_string().contains("an empty folder"), "{error}");
         fs::write(&path, good).unwrap();
         DataDir::open(tmp.path(), "a").unwrap();
     }

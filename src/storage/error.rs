@@ -77,6 +77,20 @@ pub enum StorageError {
         supported: u32,
     },
 
+    /// Written by a version of dancu whose format is no longer read.
+    #[error(
+        "{what} is in format {found}, and this version of dancu reads format {supported} only. Nothing was changed. Go \
+         on with the version that wrote this folder, or give the node an empty folder and add it to a cluster anew"
+    )]
+    OldFormat {
+        /// What was read.
+        what: String,
+        /// The format found.
+        found: u32,
+        /// The format this version reads.
+        supported: u32,
+    },
+
     /// Another process uses the folder.
     #[error(
         "{} is in use by another process. Nothing was changed. Stop the other node first, or give this one a data \
@@ -167,7 +181,7 @@ impl From<StorageError> for io::Error {
             StorageError::Io { source, .. } => source.kind(),
             StorageError::Full { .. } => io::ErrorKind::StorageFull,
             StorageError::Corrupt { .. } | StorageError::BehindMark { .. } => io::ErrorKind::InvalidData,
-            StorageError::Format { .. } => io::ErrorKind::Unsupported,
+            StorageError::Format { .. } | StorageError::OldFormat { .. } => io::ErrorKind::Unsupported,
             StorageError::Locked { .. } => io::ErrorKind::ResourceBusy,
             StorageError::Rocks { .. } | StorageError::Identity { .. } | StorageError::Stopped { .. } => {
                 io::ErrorKind::Other

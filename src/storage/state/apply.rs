@@ -3,25 +3,30 @@
 //! `domain::command::decide` decides each command from what it sees and the counters; this file gives it that sight
 //! (the tables, with what earlier commands of the same call changed laid over them), turns its effects into rows, and
 //! keeps its replies. It reads no clock and no random source, and iterates over no unordered collection: two nodes
-//! that apply the same log write the same bytes, however their calls group the entries.
+//! that apply the same log write the same bytes, however their calls group the entries. Compaction looks at the tables
+//! alone, so an entry that asks for it begins a write of its own: what came before is on disk by then.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::Message;
 use rocksdb::WriteBatch;
 use sha2::{Digest, Sha256};
 
+use super::compact;
 use super::generation::Generation;
 use super::position::Position;
 use super::requests::Requests;
 use super::rows::Rows;
-use super::tables::{Row, Table, history_key, id_key, old_id_key, personal_id_key, request_key};
-use super::view::{Tables, version_of};
-use crate::domain::command::{self, Counters, Effect, Overlay, View};
+use super::tables::{
+    Row, Table, history_key, holder_key, id_key, personal_id_key, request_key, superseded_key,
+};
+use super::view::{Tables, record, version_of};
+use crate::domain::command::{self, Alias, Counters, Effect, Overlay, View, aliases_of};
 use crate::proto::registry::{ErrorReason, Rejection};
 use crate::proto::store::{
-    Batch, Command, Entry, LogId, Membership, NodeRow, OldIdRow, Reply, RequestRow, StoredMembership, entry,
-    reply,
+    Batch, Command, CompactHistory, Entry, HolderRow, LogId, Membership, NodeRow, PersonRow, Reply,
+    RequestRow, StoredMembership, SupersededRow, entry, reply,
 };
 use crate::storage::error::StorageError;
 
@@ -34,15 +39,21 @@ pub(super) struct Outcome {
     pub batch: WriteBatch,
     /// The position after it.
     pub position: Position,
-    /// Replies to each entry's commands.
+    /// Replies to the commands of each entry that was decided: the first entries of the call, one at least.
     pub replies: Vec<Vec<Reply>>,
     /// Chain hashes after entries whose index is a multiple of [`POINT_EVERY`].
     pub points: Vec<(u64, [u8; 32])>,
     /// For the next call; see [`Requests::earliest`].
     pub earliest_expiry: u64,
+    /// Versions that compaction removes.
+    pub compacted: u32,
 }
 
-/// Decides entries on top of a generation. Writes nothing.
+/// Once a call has come to so many bytes of rows it takes no further entry. Which entries share a call changes nothing
+/// of what they write; one entry has its own bounds.
+const CALL_BYTES: usize = 32 << 20;
+
+/// Decides entries on top of a generation, up to the next one that must begin a write of its own. Writes nothing.
 pub(super) fn decide(
     generation: &Generation,
     before: &Position,
@@ -51,30 +62,61 @@ pub(super) fn decide(
 ) -> Result<Outcome, StorageError> {
     let tables = Tables(generation);
     let mut pass = Pass {
+        generation,
         sight: Overlay::new(&tables),
         requests: Requests::new(generation, earliest_expiry),
         rows: Rows::new(generation),
         position: before.clone(),
+        compacted: 0,
     };
     let (mut replies, mut points) = (Vec::with_capacity(entries.len()), Vec::new());
     for entry in entries {
         let id = pass.next_id(entry)?;
-        replies.push(pass.entry(id, entry)?);
+        let work = Work::of(id, entry)?;
+        let alone = matches!(&work, Work::Batch(batch) if compact::asked(batch).is_some());
+        if !replies.is_empty() && (alone || pass.rows.bytes() > CALL_BYTES) {
+            break;
+        }
+        replies.push(pass.entry(id, work)?);
         if id.index.is_multiple_of(POINT_EVERY) {
             points.push((id.index, pass.position.chain_hash));
         }
     }
-    let Pass { requests, rows, position, .. } = pass;
+    let Pass { requests, rows, position, compacted, .. } = pass;
     let earliest_expiry = requests.earliest();
-    Ok(Outcome { batch: rows.finish(before, &position), position, replies, points, earliest_expiry })
+    let batch = rows.finish(before, &position);
+    Ok(Outcome { batch, position, replies, points, earliest_expiry, compacted })
+}
+
+/// What an entry carries.
+enum Work<'a> {
+    Nothing,
+    Batch(Batch),
+    Membership(&'a Membership),
+}
+
+impl<'a> Work<'a> {
+    fn of(id: LogId, entry: &'a Entry) -> Result<Self, StorageError> {
+        match &entry.payload {
+            Some(entry::Payload::Blank(_)) => Ok(Self::Nothing),
+            Some(entry::Payload::Membership(membership)) => Ok(Self::Membership(membership)),
+            Some(entry::Payload::Batch(bytes)) => match Batch::decode(&bytes[..]) {
+                Ok(batch) => Ok(Self::Batch(batch)),
+                Err(e) => Err(StorageError::corrupt(log_entry(id), format!("it cannot be decoded ({e})"))),
+            },
+            None => Err(StorageError::corrupt(log_entry(id), "it carries nothing known")),
+        }
+    }
 }
 
 /// The state of one call.
 struct Pass<'a> {
+    generation: &'a Generation,
     sight: Overlay<'a, Tables<'a>>,
     requests: Requests<'a>,
     rows: Rows<'a>,
     position: Position,
+    compacted: u32,
 }
 
 impl Pass<'_> {
@@ -91,30 +133,37 @@ impl Pass<'_> {
         }
     }
 
-    fn entry(&mut self, id: LogId, entry: &Entry) -> Result<Vec<Reply>, StorageError> {
+    fn entry(&mut self, id: LogId, work: Work<'_>) -> Result<Vec<Reply>, StorageError> {
         self.rows.begin(&self.position.chain_hash, id);
-        let replies = match &entry.payload {
-            Some(entry::Payload::Blank(_)) => Vec::new(),
-            Some(entry::Payload::Batch(bytes)) => self.batch(id, bytes)?,
-            Some(entry::Payload::Membership(membership)) => {
+        let replies = match work {
+            Work::Nothing => Vec::new(),
+            Work::Batch(batch) => self.batch(batch)?,
+            Work::Membership(membership) => {
                 self.membership(id, membership)?;
                 Vec::new()
             }
-            None => return Err(StorageError::corrupt(log_entry(id), "it carries nothing known")),
         };
         self.position.log_id = Some(id);
         self.position.chain_hash = self.rows.end();
         Ok(replies)
     }
 
-    fn batch(&mut self, id: LogId, bytes: &[u8]) -> Result<Vec<Reply>, StorageError> {
-        let batch = Batch::decode(bytes)
-            .map_err(|e| StorageError::corrupt(log_entry(id), format!("it cannot be decoded ({e})")))?;
+    fn batch(&mut self, batch: Batch) -> Result<Vec<Reply>, StorageError> {
         let time_ms = self.position.counters.time_ms.max(batch.proposed_at_ms);
         self.position.counters.time_ms = time_ms;
         self.requests.expire(&mut self.rows, time_ms)?;
+        if let Some(ask) = compact::asked(&batch) {
+            return Ok(vec![self.compact(ask)?]);
+        }
         let expires_at_ms = time_ms.saturating_add(batch.request_window_ms);
         batch.commands.into_iter().map(|command| self.command(command, expires_at_ms)).collect()
+    }
+
+    fn compact(&mut self, ask: &CompactHistory) -> Result<Reply, StorageError> {
+        let gone = compact::compact(self.generation, &mut self.rows, &mut self.position.first, ask)?;
+        self.compacted += gone;
+        let revision = self.position.counters.revision;
+        Ok(Reply { reply: Some(reply::Reply::Compacted(gone)), revision })
     }
 
     /// The first reply to a command, whether it is now or was before.
@@ -180,22 +229,23 @@ impl Pass<'_> {
 
     /// Turns effects into rows, and lets later commands see them.
     fn execute(&mut self, effects: &[Effect]) -> Result<(), StorageError> {
+        let mut versions = Versions::new();
         for effect in effects {
             match effect {
                 Effect::PutPerson { row, previous } => {
+                    let (uid, _) = version_of(row)?;
                     if let Some(previous) = previous {
-                        let (uid, revision) = version_of(previous)?;
-                        let key = history_key(uid, revision);
-                        self.rows.put_value(Table::History, &key, &previous.to_value());
+                        self.supersede(previous, row)?;
                     }
-                    self.rows.put(&id_key(version_of(row)?.0), row);
+                    self.rows.put(&id_key(uid), row);
+                    versions.insert(uid, (row, previous.as_ref()));
                 }
                 Effect::PutPersonalId { number, row } => self.rows.put(&personal_id_key(number), row),
-                Effect::AddOldId { number, uid } => {
-                    self.rows.put(&old_id_key(number, *uid), &OldIdRow { removed: false });
+                Effect::AddHolder { alias, uid } => {
+                    self.rows.put(&holder_key(alias, *uid), &HolderRow::default());
                 }
-                Effect::RemoveOldId { number, uid } => {
-                    self.rows.put(&old_id_key(number, *uid), &OldIdRow { removed: true });
+                Effect::RemoveHolder { alias, uid } => {
+                    self.rows.put(&holder_key(alias, *uid), &removed(alias, *uid, &versions)?);
                 }
                 Effect::PutNode { id, row } => self.rows.put(&id_key(*id), row),
             }
@@ -203,6 +253,32 @@ impl Pass<'_> {
         self.sight.apply(effects);
         Ok(())
     }
+
+    /// Keeps the version whose place another one takes, and its turn to go.
+    fn supersede(&mut self, previous: &PersonRow, by: &PersonRow) -> Result<(), StorageError> {
+        let (uid, revision) = version_of(previous)?;
+        self.rows.put_value(Table::History, &history_key(uid, revision), &previous.to_value());
+        let superseded = SupersededRow { superseded_at_ms: by.written_at_ms };
+        self.rows.put(&superseded_key(version_of(by)?.1, uid), &superseded);
+        Ok(())
+    }
+}
+
+/// The versions that effects have put so far, by uid, each with the one before: a person's follow before what it adds
+/// and removes.
+type Versions<'a> = BTreeMap<u64, (&'a PersonRow, Option<&'a PersonRow>)>;
+
+/// The row of a holder who no longer is one.
+fn removed(alias: &Alias, uid: u64, versions: &Versions<'_>) -> Result<HolderRow, StorageError> {
+    let missing = || StorageError::corrupt(Table::Alias.row(), "it is removed, but not by a version");
+    let person = record(versions.get(&uid).ok_or_else(missing)?.0)?;
+    let is_key = matches!(alias, Alias::OldId(_) | Alias::Credential { .. });
+    let has = |row: &PersonRow| record(row).map(|person| aliases_of(person).contains(alias));
+    let handed_on = match versions.get(&person.merged_into) {
+        Some((survivor, before)) if is_key => has(survivor)? && !before.map_or(Ok(false), has)?,
+        _ => false,
+    };
+    Ok(HolderRow { removed_revision: person.record_revision, handed_on })
 }
 
 /// How an error names an entry.
@@ -212,8 +288,8 @@ fn log_entry(id: LogId) -> String {
 
 /// SHA-256 of what a command asks for, whoever asks.
 fn op_sha256(command: &mut Command) -> [u8; 32] {
-    let context = command.context.take();
+    let (context, entropy) = (command.context.take(), std::mem::take(&mut command.entropy));
     let hash = Sha256::digest(command.encode_to_vec()).into();
-    command.context = context;
+    (command.context, command.entropy) = (context, entropy);
     hash
 }

@@ -4,13 +4,14 @@
 //! reads the old one goes on, and its folder goes with its last reader.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rocksdb::{DB, DBPinnableSlice, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 
 use super::files;
-use super::position::Position;
+use super::options;
+use super::position::{FirstRevision, Position};
 use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -61,6 +62,8 @@ pub(super) struct Generation {
     db: DB,
     folder: Folder,
     number: u64,
+    /// Where the history begins: moved before the versions behind it go.
+    first: RwLock<FirstRevision>,
 }
 
 /// The folder of a generation, removed with its last user once it is doomed.
@@ -95,9 +98,12 @@ impl Generation {
         let mut rocks = rocks.clone();
         rocks.create_if_missing(create);
         rocks.create_missing_column_families(create);
-        let tables = Table::ALL.map(|table| (table.name(), rocks.clone()));
+        let tables = Table::ALL.map(|table| (table.name(), options::of_table(table, &rocks)));
         let db = DB::open_cf_with_opts(&rocks, &path, tables).map_err(StorageError::rocks("open", &path))?;
-        Ok(Arc::new(Self { db, folder: Folder { path, doomed: AtomicBool::new(false) }, number }))
+        let folder = Folder { path, doomed: AtomicBool::new(false) };
+        let generation = Self { db, folder, number, first: RwLock::default() };
+        generation.begin_at(generation.position()?.first);
+        Ok(Arc::new(generation))
     }
 
     /// Its number.
@@ -118,6 +124,17 @@ impl Generation {
     /// Lets the folder go with the last user.
     pub fn doom(&self) {
         self.folder.doomed.store(true, Ordering::Release);
+    }
+
+    /// Where the history begins, or will once a write that is under way is done.
+    pub fn first(&self) -> FirstRevision {
+        *self.first.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says where the history begins. Called before the write that removes what is before it: whoever then misses a
+    /// version in the tables finds out here that it may have gone.
+    pub fn begin_at(&self, first: FirstRevision) {
+        *self.first.write().unwrap_or_else(PoisonError::into_inner) = first;
     }
 
     /// RocksDB's handle of a table.
@@ -141,7 +158,7 @@ impl Generation {
         table: Table,
         from: &[u8],
         options: ReadOptions,
-    ) -> impl Iterator<Item = RawRow> + 'a {
+    ) -> impl Iterator<Item = RawRow> + use<'a> {
         let start = IteratorMode::From(from, Direction::Forward);
         let rows = self.db.iterator_cf_opt(self.table(table), options, start);
         rows.map(|row| row.map_err(StorageError::rocks("read", self.path())))
@@ -151,8 +168,8 @@ impl Generation {
     pub fn rows_with_prefix<'a>(
         &'a self,
         table: Table,
-        prefix: &'a [u8],
-    ) -> impl Iterator<Item = RawRow> + 'a {
+        prefix: &[u8],
+    ) -> impl Iterator<Item = RawRow> + use<'a> {
         let mut options = ReadOptions::default();
         options.set_iterate_range(rocksdb::PrefixRange(prefix));
         self.rows_from(table, prefix, options)

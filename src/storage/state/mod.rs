@@ -7,8 +7,12 @@
 //!   table            key                                value
 //!   person           uid                                the record's current version
 //!   history          uid, revision descending           its earlier versions
-//!   alias            'p' personal id                    whose it is for ever
+//!   superseded       revision, uid                      when that version took the place of an earlier one
+//!   alias            'p' personal id                    whose it is, and was before a merge
 //!                    'c' CMND number, uid               one who holds it, or held it
+//!                    'd' credential, uid                the same
+//!                    'h' residence file, uid            the same
+//!                    'n' name, birth date, uid          the same
 //!   request          agency, request id                 the first reply
 //!   request_expiry   time, agency, request id           -
 //!   node             node id                            whom it was given to
@@ -34,7 +38,13 @@
 //!
 //! # Reading
 //! Every version of a record is kept, so a view is simply a revision (`view`): owned, free of locks, and the same
-//! thing for "now" as for "as of last year".
+//! thing for "now" as for "as of last year". A key leads to the person who had it then (`resolve`): a cancelled number
+//! to the same one, a key of a record that was merged to the one that stayed.
+//!
+//! # Compaction
+//! Versions superseded before an instant go when the log says so (`compact`), in the order in which they were, a few
+//! at a time: which ones depends on the log alone. The first revision that can still be read as of is part of the
+//! state's position. Reads as of it and later are what they were before; earlier ones are refused.
 //!
 //! # Generations
 //! A snapshot from the leader replaces everything at once (`install`). It becomes a RocksDB of its own beside the live
@@ -45,13 +55,15 @@
 //! Any error of `apply` or `install` is final: the store takes no more entries, and the node stops. A flush or
 //! compaction that failed in the background surfaces with the next `apply`.
 //!
-//! Deliberately absent: compaction of history (all versions are kept), a snapshot in memory, and any lock held while
-//! reading.
+//! Deliberately absent: a snapshot in memory, a lock held while reading, and compaction of personal ids and of the
+//! numbers that a merge handed on: they lead to their person for ever.
 
 mod apply;
 mod chain;
+mod compact;
 mod digest;
 mod files;
+mod find;
 mod generation;
 mod install;
 mod open;
@@ -59,6 +71,7 @@ mod options;
 mod position;
 mod receive;
 mod requests;
+mod resolve;
 mod rows;
 mod snapshot;
 mod tables;
@@ -82,10 +95,13 @@ use crate::proto::store::{Applied, Entry, NodeRow, Reply, SnapshotManifest};
 use crate::storage::error::StorageError;
 
 pub use self::digest::Digest;
+pub use self::find::NameCursor;
 pub use self::options::{StateObserver, StateOptions};
+pub use self::position::FirstRevision;
 pub use self::receive::{Incoming, ReceiveError};
+pub use self::resolve::Resolved;
 pub use self::snapshot::{Frozen, Snapshot};
-pub use self::view::{AsOf, AsOfError, Resolved, StateView};
+pub use self::view::{AsOf, AsOfError, ReadError, StateView};
 
 /// How far the state is, as it is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,9 +181,9 @@ impl StateStore {
         self.0.mark.subscribe()
     }
 
-    /// Applies entries that follow the last one applied: all of them or, after an error, none. Returns the replies to
-    /// each entry's commands, in order; none for blank and membership entries. On return views see the result; it is
-    /// durable because the log is. Blocks; calls wait for each other.
+    /// Applies entries that follow the last one applied: all of them or, after an error, none from some entry on.
+    /// Returns the replies to each entry's commands, in order; none for blank and membership entries. On return views
+    /// see the result; it is durable because the log is. Blocks; calls wait for each other.
     ///
     /// # Errors
     /// `Corrupt` for an entry that is not later than the last one or cannot be decoded, and faults of the disk. Any error is
@@ -179,12 +195,16 @@ impl StateStore {
         let started = Instant::now();
         let mut writer = locked(&self.0.writer);
         writer.check()?;
-        let applied = self.apply_to(self.live(), writer.earliest_expiry, entries);
-        let outcome = writer.note(applied)?;
-        writer.earliest_expiry = outcome.earliest_expiry;
-        let commands = outcome.replies.iter().map(Vec::len).sum();
+        let mut replies = Vec::with_capacity(entries.len());
+        while replies.len() < entries.len() {
+            let applied = self.apply_to(self.live(), writer.earliest_expiry, &entries[replies.len()..]);
+            let outcome = writer.note(applied)?;
+            writer.earliest_expiry = outcome.earliest_expiry;
+            replies.extend(outcome.replies);
+        }
+        let commands = replies.iter().map(Vec::len).sum();
         self.0.observer.applied(entries.len(), commands, started.elapsed());
-        Ok(outcome.replies)
+        Ok(replies)
     }
 
     fn apply_to(
@@ -194,7 +214,11 @@ impl StateStore {
         entries: &[Entry],
     ) -> Result<Applying, StorageError> {
         let outcome = apply::decide(&live.generation, &live.position, earliest_expiry, entries)?;
+        live.generation.begin_at(outcome.position.first);
         live.generation.write(outcome.batch)?;
+        if outcome.compacted > 0 {
+            self.0.observer.compacted(outcome.compacted);
+        }
         self.go_live(Live { position: outcome.position.into(), ..live }, outcome.points);
         Ok(Applying { replies: outcome.replies, earliest_expiry: outcome.earliest_expiry })
     }

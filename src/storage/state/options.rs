@@ -1,8 +1,28 @@
 //! What the owner of the store chooses, and what the store tells it.
+//!
+//! # What a record takes
+//! Records say much the same in the same words, so zstd with a dictionary, trained for each file, pays. Measured on
+//! 50,000 synthetic people (611 bytes of protobuf each; `tests::size` prints the present figures), after compaction
+//! into the last level, with the CPU time of a random read whose block is not in the cache, and of one whose block is:
+//!
+//! ```text
+//! blocks   compression            bytes a record   not cached   cached
+//! 4 KiB    lz4                        314.9          11.9 us    10.1 us
+//! 4 KiB    zstd                       256.5          16.7 us    10.9 us
+//! 8 KiB    zstd                       211.5          19.5 us    11.7 us
+//! 16 KiB   zstd                       182.7          24.1 us    11.7 us
+//! 4 KiB    zstd, 16 KiB dictionary    165.5          18.6 us    10.8 us     <- person and history
+//! 4 KiB    zstd, 64 KiB dictionary    152.9          17.9 us    10.7 us     four times the memory for dictionaries
+//! ```
+//!
+//! Larger blocks save less and cost each read more. The rows of the other tables are too short and too random for a
+//! dictionary: aliases took 59.9 bytes a person without one and 61.1 with it.
 
 use std::time::Duration;
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
+
+use super::tables::Table;
 
 /// Settings of the state store. All sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +56,31 @@ impl Default for StateOptions {
 pub trait StateObserver: Send + Sync {
     /// One call of `apply` wrote `entries` log entries holding `commands` commands, and took this long.
     fn applied(&self, entries: usize, commands: usize, took: Duration);
+
+    /// Compaction removed so many versions from the history.
+    fn compacted(&self, versions: u32);
 }
 
 impl StateObserver for () {
     fn applied(&self, _entries: usize, _commands: usize, _took: Duration) {}
+    fn compacted(&self, _versions: u32) {}
+}
+
+/// Size of the dictionary of a file of records, in bytes.
+const DICTIONARY: i32 = 16 << 10;
+
+/// What a dictionary is trained on, in bytes: as much as zstd's authors advise.
+const TRAINING: i32 = 100 * DICTIONARY;
+
+/// The set-up of one table: RocksDB's own, and dictionaries where they pay.
+pub(super) fn of_table(table: Table, rocks: &Options) -> Options {
+    let mut rocks = rocks.clone();
+    if matches!(table, Table::Person | Table::History) {
+        // The first three are RocksDB's defaults: window, level ("zstd's own") and strategy.
+        rocks.set_bottommost_compression_options(-14, 32_767, 0, DICTIONARY, true);
+        rocks.set_bottommost_zstd_max_train_bytes(TRAINING, true);
+    }
+    rocks
 }
 
 /// How RocksDB is set up for every generation of the state; they share one block cache.

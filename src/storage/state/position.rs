@@ -7,6 +7,15 @@ use crate::domain::command::Counters;
 use crate::proto::store::{Applied, LogId, StoredMembership};
 use crate::storage::error::StorageError;
 
+/// Where the history begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstRevision {
+    /// The first revision that can be read as of; 0 when nothing was compacted.
+    pub revision: u64,
+    /// The first instant that can be: when that revision was written, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at_ms: u64,
+}
+
 /// The state machine's place in the log. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Position {
@@ -16,6 +25,8 @@ pub(super) struct Position {
     pub membership: Option<Arc<StoredMembership>>,
     /// What `decide` counts.
     pub counters: Counters,
+    /// Where the history begins.
+    pub first: FirstRevision,
     /// SHA-256 chain over every entry applied and every row it wrote; 32 zeros before the first.
     pub chain_hash: [u8; 32],
 }
@@ -43,6 +54,7 @@ impl Position {
                 time_ms: applied.time_ms,
                 persons: applied.persons,
             },
+            first: FirstRevision { revision: applied.first_revision, at_ms: applied.first_revision_at_ms },
             chain_hash: chain_hash
                 .map_err(|_| StorageError::corrupt(Table::Meta.row(), "the chain hash is not 32 bytes"))?,
         })
@@ -59,6 +71,8 @@ impl Position {
             time_ms: self.counters.time_ms,
             chain_hash: self.chain_hash.to_vec().into(),
             persons: self.counters.persons,
+            first_revision: self.first.revision,
+            first_revision_at_ms: self.first.at_ms,
         }
     }
 

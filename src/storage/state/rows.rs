@@ -29,6 +29,11 @@ impl<'a> Rows<'a> {
         Self { generation, batch: WriteBatch::default(), hash: Sha256::new() }
     }
 
+    /// How much it has come to.
+    pub fn bytes(&self) -> usize {
+        self.batch.size_in_bytes()
+    }
+
     /// What follows is written by this entry.
     pub fn begin(&mut self, hash_before: &[u8; 32], entry: LogId) {
         self.hash = Sha256::new();

@@ -5,7 +5,10 @@
 
 use prost::Message;
 
-use crate::proto::store::{self, NodeRow, OldIdRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership};
+use crate::domain::command::Alias;
+use crate::proto::store::{
+    self, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership, SupersededRow,
+};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
 
@@ -17,7 +20,7 @@ pub(super) enum Table {
     Person = 1,
     /// uid, revision descending -> an earlier version of a record.
     History = 2,
-    /// What a number leads to; see [`personal_id_key`] and [`old_id_key`].
+    /// What a number leads to; see [`personal_id_key`] and [`holder_key`].
     Alias = 3,
     /// Agency and request id -> the first reply.
     Request = 4,
@@ -27,13 +30,16 @@ pub(super) enum Table {
     Node = 6,
     /// The state machine's bookkeeping; neither part of the chain hash nor of the digest.
     Meta = 7,
+    /// Revision and uid -> when it took the place of the version in the history: the order in which those go.
+    Superseded = 8,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Person,
         Self::History,
+        Self::Superseded,
         Self::Alias,
         Self::Request,
         Self::RequestExpiry,
@@ -42,14 +48,22 @@ impl Table {
     ];
 
     /// The tables that are equal, byte for byte, on every node that applied the same log.
-    pub const REPLICATED: [Self; 6] =
-        [Self::Person, Self::History, Self::Alias, Self::Request, Self::RequestExpiry, Self::Node];
+    pub const REPLICATED: [Self; 7] = [
+        Self::Person,
+        Self::History,
+        Self::Superseded,
+        Self::Alias,
+        Self::Request,
+        Self::RequestExpiry,
+        Self::Node,
+    ];
 
     /// The name of its column family.
     pub fn name(self) -> &'static str {
         match self {
             Self::Person => "person",
             Self::History => "history",
+            Self::Superseded => "superseded",
             Self::Alias => "alias",
             Self::Request => "request",
             Self::RequestExpiry => "request_expiry",
@@ -84,10 +98,13 @@ pub(super) trait Row: Message + Default {
 impl Row for PersonRow {
     const TABLE: Table = Table::Person;
 }
+impl Row for SupersededRow {
+    const TABLE: Table = Table::Superseded;
+}
 impl Row for PersonalIdRow {
     const TABLE: Table = Table::Alias;
 }
-impl Row for OldIdRow {
+impl Row for HolderRow {
     const TABLE: Table = Table::Alias;
 }
 impl Row for RequestRow {
@@ -129,19 +146,53 @@ pub(super) fn history_key(uid: u64, revision: u64) -> [u8; 16] {
     key
 }
 
+/// Key of the row that says that a version took the place of an earlier one of the same person.
+pub(super) fn superseded_key(revision: u64, uid: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&revision.to_be_bytes());
+    key[8..].copy_from_slice(&uid.to_be_bytes());
+    key
+}
+
+/// Revision and uid in such a key.
+pub(super) fn split_superseded_key(key: &[u8]) -> Result<(u64, u64), StorageError> {
+    let short = || StorageError::corrupt(Table::Superseded.row(), "its key is not 16 bytes");
+    let (revision, uid) = key.split_first_chunk::<8>().ok_or_else(short)?;
+    Ok((u64::from_be_bytes(*revision), u64::from_be_bytes(uid.try_into().map_err(|_| short())?)))
+}
+
 /// Key of a personal id: it is one person's for ever.
 pub(super) fn personal_id_key(number: &str) -> Vec<u8> {
     [b"p", number.as_bytes()].concat()
 }
 
-/// What the keys of all who ever held a CMND number begin with; the uid follows.
-pub(super) fn old_id_prefix(number: &str) -> Vec<u8> {
-    [b"c", number.as_bytes(), b"\0"].concat()
+/// What the keys of all who ever had an alias begin with; the uid follows. No number and no name has a zero byte.
+pub(super) fn holder_prefix(alias: &Alias) -> Vec<u8> {
+    match alias {
+        Alias::OldId(number) => [b"c", number.as_bytes(), b"\0"].concat(),
+        Alias::Credential { kind, number } => {
+            [b"d", &kind.to_be_bytes()[..], number.as_bytes(), b"\0"].concat()
+        }
+        Alias::Household(file) => [b"h", file.as_bytes(), b"\0"].concat(),
+        Alias::Name { folded, born } => [&name_prefix(folded)[..], &born_bytes(*born)].concat(),
+    }
 }
 
-/// Key of one holder of a CMND number.
-pub(super) fn old_id_key(number: &str, uid: u64) -> Vec<u8> {
-    let mut key = old_id_prefix(number);
+/// What the keys of all who ever had a name begin with, whenever they were born. The birth date follows, so that they
+/// come in its order: four bytes of the year, one of the month and one of the day.
+pub(super) fn name_prefix(folded: &str) -> Vec<u8> {
+    [b"n", folded.as_bytes(), b"\0"].concat()
+}
+
+fn born_bytes((year, month, day): (u32, u32, u32)) -> [u8; 6] {
+    let [y0, y1, y2, y3] = year.to_be_bytes();
+    // A record's month and day are within 31: validated before they came here.
+    [y0, y1, y2, y3, month.to_be_bytes()[3], day.to_be_bytes()[3]]
+}
+
+/// Key of one holder of an alias.
+pub(super) fn holder_key(alias: &Alias, uid: u64) -> Vec<u8> {
+    let mut key = holder_prefix(alias);
     key.extend_from_slice(&uid.to_be_bytes());
     key
 }
@@ -174,9 +225,15 @@ mod tests {
         assert!(history_key(7, 9) < history_key(7, 8));
         assert!(history_key(7, 0) < history_key(8, u64::MAX));
         assert!(id_key(255) < id_key(256));
+        assert!(superseded_key(255, 9) < superseded_key(256, 1));
+        assert_eq!(split_superseded_key(&superseded_key(7, 9)).unwrap(), (7, 9));
         assert!(expiry_key(255, b"z") < expiry_key(256, b"a"));
-        assert!(old_id_key("271450001", 1).starts_with(&old_id_prefix("271450001")));
-        assert!(!old_id_key("2714500012", 1).starts_with(&old_id_prefix("271450001")));
+        let old_id = |number: &str| Alias::OldId(number.to_owned());
+        assert!(holder_key(&old_id("271450001"), 1).starts_with(&holder_prefix(&old_id("271450001"))));
+        assert!(!holder_key(&old_id("2714500012"), 1).starts_with(&holder_prefix(&old_id("271450001"))));
+        let named = |day| Alias::Name { folded: "lan".to_owned(), born: (1990, 5, day) };
+        assert!(holder_key(&named(2), 9) < holder_key(&named(3), 1));
+        assert!(holder_key(&named(2), 9).starts_with(&name_prefix("lan")));
     }
 
     #[test]

@@ -11,6 +11,9 @@
 //!
 //! Numbers are not versioned: an alias row says who ever held the number, and the person's version at the view's
 //! revision says whether it was theirs then.
+//!
+//! Compaction may remove versions while a view is held that needs them. So every read ends with a look at where the
+//! history begins (`StateView::kept`): what it found, or did not find, counts only if the view is not from before.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +21,11 @@ use std::sync::Arc;
 use rocksdb::ReadOptions;
 
 use super::generation::Generation;
-use super::tables::{Row, Table, history_key, id_key, id_of, old_id_prefix, personal_id_key};
-use crate::domain::command::View;
-use crate::proto::registry::{KeyResolution, Person, PersonKey, person_key::Key};
-use crate::proto::store::{NodeRow, OldIdRow, PersonRow, PersonalIdRow};
+use super::position::FirstRevision;
+use super::tables::{Row, Table, history_key, holder_prefix, id_key, id_of, personal_id_key};
+use crate::domain::command::{Alias, View, aliases_of};
+use crate::proto::registry::Person;
+use crate::proto::store::{HolderRow, NodeRow, PersonRow, PersonalIdRow};
 use crate::storage::error::StorageError;
 
 /// The point at which to read.
@@ -43,29 +47,32 @@ pub enum AsOfError {
         /// Where it is.
         current: u64,
     },
-}
-
-/// What a key led to.
-#[derive(Debug)]
-pub enum Resolved {
-    /// One person.
-    Found {
-        /// Their record at the view's revision.
-        row: Box<PersonRow>,
-        /// Whether the key was a cancelled number.
-        resolution: KeyResolution,
+    /// The history no longer goes back there.
+    #[error(
+        "the history before revision {} was compacted: what is older can no longer be read as of", first.revision
+    )]
+    RevisionCompacted {
+        /// Where it begins.
+        first: FirstRevision,
     },
-    /// Nobody.
-    NotFound,
-    /// So many people hold this CMND number.
-    Ambiguous(usize),
 }
 
-/// The state at one revision. Owned, cheap to make and to clone; writes go on beside it. It keeps the files of its
-/// generation, so hold it for a request, not for ever.
+/// Why a view was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The versions that the view looks for were compacted while it was held.
+    #[error(transparent)]
+    AsOf(#[from] AsOfError),
+    /// A fault of this node's disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The state at one revision. Owned, cheap to make and to clone; writes go on beside it, compaction too. It keeps the
+/// files of its generation, so hold it for a request, not for ever.
 #[derive(Clone)]
 pub struct StateView {
-    generation: Arc<Generation>,
+    pub(super) generation: Arc<Generation>,
     revision: u64,
     time_ms: u64,
     /// Versions written later than this are out of sight.
@@ -91,88 +98,78 @@ impl StateView {
     /// The same view at an earlier point.
     ///
     /// # Errors
-    /// `RevisionFuture` for a revision above its own.
+    /// `RevisionFuture` for a revision above its own, `RevisionCompacted` for one that the history no longer holds.
     pub fn at(self, point: AsOf) -> Result<Self, AsOfError> {
-        match point {
+        let moved = match point {
             AsOf::Revision(revision) if revision > self.revision => {
-                Err(AsOfError::RevisionFuture { current: self.revision })
+                return Err(AsOfError::RevisionFuture { current: self.revision });
             }
-            AsOf::Revision(revision) => Ok(Self { revision, ..self }),
-            AsOf::Instant(instant_ms) => Ok(Self { instant_ms: instant_ms.min(self.instant_ms), ..self }),
-        }
+            AsOf::Revision(revision) => Self { revision, ..self },
+            AsOf::Instant(instant_ms) => Self { instant_ms: instant_ms.min(self.instant_ms), ..self },
+        };
+        moved.history_holds()?;
+        Ok(moved)
     }
 
-    /// Finds the person that a key names. An absent key names nobody.
+    /// What was read, if nothing that this view sees can have been compacted meanwhile.
+    pub(super) fn kept<T>(&self, found: T) -> Result<T, ReadError> {
+        self.history_holds()?;
+        Ok(found)
+    }
+
+    fn history_holds(&self) -> Result<(), AsOfError> {
+        let first = self.generation.first();
+        if self.revision < first.revision || self.instant_ms < first.at_ms {
+            return Err(AsOfError::RevisionCompacted { first });
+        }
+        Ok(())
+    }
+
+    /// Those whom an alias leads to at this view, by uid: the first `limit` of them.
     ///
     /// # Errors
-    /// Faults of this node's disk.
-    pub fn resolve(&self, key: &PersonKey) -> Result<Resolved, StorageError> {
-        match &key.key {
-            None => Ok(Resolved::NotFound),
-            Some(Key::PersonUid(uid)) => Ok(match self.person(*uid)? {
-                Some(row) => Resolved::Found { row: Box::new(row), resolution: KeyResolution::default() },
-                None => Resolved::NotFound,
-            }),
-            Some(Key::PersonalId(number)) => self.resolve_personal_id(number),
-            Some(Key::OldIdNumber(number)) => self.resolve_old_id(number),
-        }
-    }
-
-    fn resolve_personal_id(&self, number: &str) -> Result<Resolved, StorageError> {
-        let Some(alias) = Tables(&self.generation).personal_id(number)? else {
-            return Ok(Resolved::NotFound);
-        };
-        let Some(row) = self.person(alias.person_uid)? else { return Ok(Resolved::NotFound) };
-        let person = record(&row)?;
-        let resolution = if person.personal_id == number {
-            KeyResolution::default()
-        } else if person.cancelled_personal_ids.iter().any(|cancelled| cancelled == number) {
-            KeyResolution { cancelled: true, superseded_by: person.personal_id.clone() }
-        } else {
-            return Ok(Resolved::NotFound);
-        };
-        Ok(Resolved::Found { row: Box::new(row), resolution })
-    }
-
-    fn resolve_old_id(&self, number: &str) -> Result<Resolved, StorageError> {
+    /// See [`ReadError`].
+    pub fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<PersonRow>, ReadError> {
         let mut holders = Vec::new();
-        for (uid, _) in Tables(&self.generation).all_old_id_holders(number)? {
-            if let Some(row) = self.person(uid)?
-                && record(&row)?.old_id_numbers.iter().any(|held| held == number)
+        for holder in Tables(&self.generation).all_holders(alias) {
+            if holders.len() == limit {
+                break;
+            }
+            if let Some(row) = self.person(holder?.0)?
+                && aliases_of(record(&row)?).contains(alias)
             {
                 holders.push(row);
             }
         }
-        Ok(match (holders.len(), holders.pop()) {
-            (1, Some(row)) => Resolved::Found { row: Box::new(row), resolution: KeyResolution::default() },
-            (count, Some(_)) => Resolved::Ambiguous(count),
-            (_, None) => Resolved::NotFound,
-        })
+        self.kept(holders)
     }
 
-    /// A person's version at this view, `None` if there was none.
+    /// A person's version at this view, `None` if there was none. A record that was merged is not followed.
     ///
     /// # Errors
-    /// Faults of this node's disk.
-    pub fn person(&self, uid: u64) -> Result<Option<PersonRow>, StorageError> {
-        match self.generation.row::<PersonRow>(&id_key(uid))? {
-            Some(row) if self.sees(&row)? => Ok(Some(row)),
-            Some(_) => Ok(self.earlier(uid, self.revision, 1)?.pop()),
-            None => Ok(None),
-        }
+    /// See [`ReadError`].
+    pub fn person(&self, uid: u64) -> Result<Option<PersonRow>, ReadError> {
+        let version = match self.generation.row::<PersonRow>(&id_key(uid))? {
+            Some(row) if self.sees(&row)? => Some(row),
+            Some(_) => self.earlier(uid, self.revision, 1, usize::MAX)?.0.pop(),
+            None => None,
+        };
+        self.kept(version)
     }
 
-    /// The versions of a record, newest first, at most `limit`, and whether there are older ones. Only those before
-    /// revision `before_revision`, unless it is 0.
+    /// The versions of a record, newest first, and whether there are older ones: at most `limit`, and no more once they
+    /// have `max_bytes` together. Only those before revision `before_revision`, unless it is 0. Those that were
+    /// compacted are not among them.
     ///
     /// # Errors
-    /// Faults of this node's disk.
+    /// See [`ReadError`].
     pub fn history(
         &self,
         uid: u64,
         before_revision: u64,
         limit: usize,
-    ) -> Result<(Vec<PersonRow>, bool), StorageError> {
+        max_bytes: usize,
+    ) -> Result<(Vec<PersonRow>, bool), ReadError> {
         let newest =
             if before_revision == 0 { self.revision } else { self.revision.min(before_revision - 1) };
         let Some(current) = self.generation.row::<PersonRow>(&id_key(uid))? else {
@@ -185,27 +182,42 @@ impl StateView {
         if current_revision <= newest && self.sees(&current)? {
             versions.push(current);
         }
-        versions.extend(self.earlier(uid, older, (limit + 1).saturating_sub(versions.len()))?);
-        let more = versions.len() > limit;
+        let rest = (limit + 1).saturating_sub(versions.len());
+        let (earlier, cut) = self.earlier(uid, older, rest, max_bytes)?;
+        versions.extend(earlier);
+        let more = cut || versions.len() > limit;
         versions.truncate(limit);
-        Ok((versions, more))
+        self.kept((versions, more))
     }
 
-    /// Versions in the history table from `newest` on that this view sees, newest first.
-    fn earlier(&self, uid: u64, newest: u64, limit: usize) -> Result<Vec<PersonRow>, StorageError> {
+    /// Versions in the history table from `newest` on that this view sees, newest first, and whether some were left out
+    /// because those before them have `max_bytes`.
+    fn earlier(
+        &self,
+        uid: u64,
+        newest: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<(Vec<PersonRow>, bool), StorageError> {
         let mut options = ReadOptions::default();
         options.set_iterate_range(rocksdb::PrefixRange(id_key(uid)));
-        let mut versions = Vec::new();
+        let (mut versions, mut bytes) = (Vec::new(), 0);
         for row in self.generation.rows_from(Table::History, &history_key(uid, newest), options) {
             if versions.len() == limit {
                 break;
             }
-            let version = PersonRow::from_value(&row?.1)?;
-            if self.sees(&version)? {
-                versions.push(version);
+            let value = row?.1;
+            let version = PersonRow::from_value(&value)?;
+            if !self.sees(&version)? {
+                continue;
             }
+            if bytes >= max_bytes {
+                return Ok((versions, true));
+            }
+            bytes += value.len();
+            versions.push(version);
         }
-        Ok(versions)
+        Ok((versions, false))
     }
 
     fn sees(&self, row: &PersonRow) -> Result<bool, StorageError> {
@@ -220,7 +232,7 @@ impl fmt::Debug for StateView {
 }
 
 /// The record in a row.
-fn record(row: &PersonRow) -> Result<&Person, StorageError> {
+pub(super) fn record(row: &PersonRow) -> Result<&Person, StorageError> {
     row.person.as_ref().ok_or_else(|| StorageError::corrupt(Table::Person.row(), "it holds no record"))
 }
 
@@ -233,18 +245,22 @@ pub(super) fn version_of(row: &PersonRow) -> Result<(u64, u64), StorageError> {
 pub(super) struct Tables<'a>(pub &'a Generation);
 
 impl Tables<'_> {
-    /// All who hold or ever held a CMND number, by uid, and whether they no longer do.
-    fn all_old_id_holders(&self, number: &str) -> Result<Vec<(u64, OldIdRow)>, StorageError> {
-        let prefix = old_id_prefix(number);
-        let mut holders = Vec::new();
-        for row in self.0.rows_with_prefix(Table::Alias, &prefix) {
-            let (key, value) = row?;
+    /// All who have or had an alias, by uid, and whether they no longer do.
+    pub fn all_holders(
+        &self,
+        alias: &Alias,
+    ) -> impl Iterator<Item = Result<(u64, HolderRow), StorageError>> + use<'_> {
+        let prefix = holder_prefix(alias);
+        let rows = self.0.rows_with_prefix(Table::Alias, &prefix);
+        rows.filter_map(move |row| {
+            let (key, value) = match row {
+                Ok(row) => row,
+                Err(error) => return Some(Err(error)),
+            };
             // Another length belongs to another, longer number.
-            if let Ok(uid) = id_of(Table::Alias, &key[prefix.len()..]) {
-                holders.push((uid, OldIdRow::from_value(&value)?));
-            }
-        }
-        Ok(holders)
+            let uid = id_of(Table::Alias, &key[prefix.len()..]).ok()?;
+            Some(HolderRow::from_value(&value).map(|row| (uid, row)))
+        })
     }
 }
 
@@ -259,9 +275,18 @@ impl View for Tables<'_> {
         self.0.row(&personal_id_key(number))
     }
 
-    fn old_id_holders(&self, number: &str) -> Result<Vec<u64>, StorageError> {
-        let holders = self.all_old_id_holders(number)?;
-        Ok(holders.into_iter().filter(|(_, row)| !row.removed).map(|(uid, _)| uid).collect())
+    fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<u64>, StorageError> {
+        let mut holders = Vec::new();
+        for holder in self.all_holders(alias) {
+            if holders.len() == limit {
+                break;
+            }
+            let (uid, row) = holder?;
+            if row.removed_revision == 0 {
+                holders.push(uid);
+            }
+        }
+        Ok(holders)
     }
 
     fn node(&self, id: u64) -> Result<Option<NodeRow>, StorageError> {

@@ -7,6 +7,7 @@ use crate::proto::store::{AllocateNode, RetireNode};
 fn the_same_log_gives_the_same_bytes_however_it_is_grouped() {
     let mut rng = seeded("apply::the_same_log_gives_the_same_bytes_however_it_is_grouped");
     let log = random_log(&mut rng, 400);
+    let log = compacting(&mut rng, &log);
     let (one_by_one, grouped) = (Disk::new(), Disk::new());
     let mut replies = Vec::new();
     for entry in &log.entries {
@@ -32,6 +33,7 @@ fn a_crash_goes_back_to_an_earlier_entry_and_the_log_leads_to_the_same_state() {
     let mut rng = seeded("apply::a_crash_goes_back_to_an_earlier_entry_and_the_log_leads_to_the_same_state");
     // Enough that RocksDB flushes by itself, now for this table and now for that.
     let log = random_log(&mut rng, 1_500);
+    let log = compacting(&mut rng, &log);
     let disk = Disk::new();
     let (mut lost, mut kept) = (0, 0);
     for (applied, entry) in (1..).zip(&log.entries) {

@@ -7,7 +7,7 @@ use crate::storage::state::Snapshot;
 use crate::storage::state::install::Step;
 
 /// A snapshot of `from`, received whole by `to`.
-fn transfer(from: &Disk, to: &Disk) -> Snapshot {
+pub(super) fn transfer(from: &Disk, to: &Disk) -> Snapshot {
     let snapshot = from.store.freeze().unwrap().finish().unwrap();
     let mut incoming = to.store.receive(snapshot.manifest().clone()).unwrap();
     for (file, listed) in snapshot.manifest().files.iter().enumerate() {

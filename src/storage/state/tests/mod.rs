@@ -2,10 +2,13 @@
 //! it, and a power cut.
 
 mod apply;
+mod compaction;
 mod history;
 mod install;
+mod merges;
 mod property;
 mod requests;
+mod size;
 mod snapshots;
 
 use std::fs;
@@ -18,15 +21,17 @@ use rand_chacha::ChaCha8Rng;
 use rocksdb::WaitForCompactOptions;
 use tempfile::TempDir;
 
+use super::tables::Table;
 use super::{Digest, Resolved, StateOptions, StateStore, StateView};
 use crate::proto::cluster::Member;
 use crate::proto::registry::{
-    CreatePerson, ErrorReason, Gender, PartialDate, Person, PersonKey, PersonName, RequestContext,
-    UpdatePerson, Write, Written, person_key::Key, write, write_outcome::Outcome,
+    CreatePerson, Credential, CredentialKey, CredentialStatus, CredentialType, ErrorReason, Gender,
+    MergePersons, PartialDate, Person, PersonKey, PersonName, RequestContext, UpdatePerson, Write, Written,
+    person_key::Key, write, write_outcome::Outcome,
 };
 use crate::proto::store::{
-    Batch, Blank, Command, Entry, LogId, Membership, NumberedMember, Reply, VoterSet, command::Op,
-    entry::Payload, reply,
+    Batch, Blank, Command, CompactHistory, Entry, LogId, Membership, NumberedMember, Reply, VoterSet,
+    command::Op, entry::Payload, reply,
 };
 use crate::storage::error::StorageError;
 
@@ -139,6 +144,11 @@ impl Log {
         request(&format!("r{}", self.requests), op)
     }
 
+    /// A compaction, as the leader proposes it.
+    fn compaction(&mut self, superseded_before_ms: u64, max_versions: u32) -> Entry {
+        self.batch(vec![compact(superseded_before_ms, max_versions)])
+    }
+
     /// One command in an entry of its own.
     fn one(&mut self, op: Op) -> Entry {
         let command = self.command(op);
@@ -152,7 +162,7 @@ fn request(request_id: &str, op: Op) -> Command {
         agency_id: "G01".to_owned(),
         ..RequestContext::default()
     };
-    Command { context: Some(context), op: Some(op) }
+    Command { context: Some(context), op: Some(op), ..Command::default() }
 }
 
 /// A man born in 1990 whose record passes every rule. `n` makes his personal id, up to 999,999.
@@ -182,6 +192,22 @@ fn update(uid: u64, person: Person) -> Op {
     Op::Write(Write { write: Some(write::Write::Update(update)) })
 }
 
+fn merge(survivor: u64, duplicate: u64) -> Op {
+    let merge = MergePersons { survivor: Some(by_uid(survivor)), duplicate: Some(by_uid(duplicate)) };
+    Op::Write(Write { write: Some(write::Write::Merge(merge)) })
+}
+
+fn compact(superseded_before_ms: u64, max_versions: u32) -> Command {
+    let op = Op::CompactHistory(CompactHistory { superseded_before_ms, max_versions });
+    Command { op: Some(op), ..Command::default() }
+}
+
+fn licence(number: &str) -> Credential {
+    let status = CredentialStatus::Valid.into();
+    let number = number.to_owned();
+    Credential { r#type: CredentialType::DrivingLicence.into(), number, status, ..Credential::default() }
+}
+
 fn by_uid(uid: u64) -> PersonKey {
     PersonKey { key: Some(Key::PersonUid(uid)) }
 }
@@ -194,6 +220,11 @@ fn by_old_id(number: &str) -> PersonKey {
     PersonKey { key: Some(Key::OldIdNumber(number.to_owned())) }
 }
 
+fn by_licence(number: &str) -> PersonKey {
+    let key = CredentialKey { r#type: CredentialType::DrivingLicence.into(), number: number.to_owned() };
+    PersonKey { key: Some(Key::Credential(key)) }
+}
+
 /// Applies one entry with one command.
 fn apply_one(store: &StateStore, entry: Entry) -> Reply {
     store.apply(&[entry]).unwrap().remove(0).remove(0)
@@ -202,7 +233,7 @@ fn apply_one(store: &StateStore, entry: Entry) -> Reply {
 fn written(reply: &Reply) -> Written {
     match &reply.reply {
         Some(reply::Reply::Write(outcome)) => match &outcome.outcome {
-            Some(Outcome::Written(written)) => *written,
+            Some(Outcome::Written(written)) => written.clone(),
             other => panic!("not written: {other:?}"),
         },
         other => panic!("not a write's reply: {other:?}"),
@@ -229,6 +260,18 @@ fn found(view: &StateView, key: &PersonKey) -> Person {
 
 fn given(person: &Person) -> &str {
     &person.birth_name.as_ref().unwrap().given
+}
+
+/// Rows of a table.
+fn count(store: &StateStore, table: Table) -> usize {
+    keys(store, table).len()
+}
+
+/// Keys of a table.
+fn keys(store: &StateStore, table: Table) -> Vec<Vec<u8>> {
+    let rows = store.live();
+    let rows = rows.generation.rows_from(table, &[], rocksdb::ReadOptions::default());
+    rows.map(|row| row.unwrap().0.into_vec()).collect()
 }
 
 /// What must be equal on all nodes.
@@ -275,6 +318,26 @@ fn random_log(rng: &mut ChaCha8Rng, entries: usize) -> Log {
         log.batch_at(time_ms, commands);
     }
     log
+}
+
+/// The log with a compaction in the place of each blank entry: of some versions of some time ago.
+fn compacting(rng: &mut ChaCha8Rng, log: &Log) -> Log {
+    let mut other = Log::default();
+    for entry in &log.entries {
+        match entry.payload.as_ref().unwrap() {
+            Payload::Blank(_) => {
+                let before_ms = rng.random_range(0..=other.time_ms);
+                let commands = vec![compact(before_ms, rng.random_range(1..40))];
+                other.batch_at(other.time_ms, commands);
+            }
+            Payload::Batch(bytes) => {
+                other.time_ms = Batch::decode(bytes.as_ref()).unwrap().proposed_at_ms;
+                other.push(Payload::Batch(bytes.clone()));
+            }
+            payload => drop(other.push(payload.clone())),
+        }
+    }
+    other
 }
 
 /// Person `n` with a random given name and random CMND numbers.

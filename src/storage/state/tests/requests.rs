@@ -2,13 +2,6 @@
 
 use super::*;
 use crate::storage::state::requests::EXPIRE_MAX;
-use crate::storage::state::tables::Table;
-
-/// Rows of a table.
-fn count(store: &StateStore, table: Table) -> usize {
-    let live = store.live();
-    live.generation.rows_from(table, &[], rocksdb::ReadOptions::default()).count()
-}
 
 #[test]
 fn a_retry_gets_the_first_reply() {
@@ -112,6 +105,8 @@ fn a_command_without_a_request_id_is_not_kept() {
     let mut log = Log::default();
     let disk = Disk::new();
     let op = Op::AllocateNode(crate::proto::store::AllocateNode { name: "n".to_owned() });
-    disk.store.apply(&[log.batch(vec![Command { context: None, op: Some(op) }])]).unwrap();
+    disk.store
+        .apply(&[log.batch(vec![Command { context: None, op: Some(op), ..Command::default() }])])
+        .unwrap();
     assert_eq!(count(&disk.store, Table::Request), 0);
 }
