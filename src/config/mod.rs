@@ -87,6 +87,9 @@ documented! {
         /// Memory given to the stores.
         #[serde(default)]
         pub storage: StorageConfig,
+        /// How long earlier versions of records are kept.
+        #[serde(default)]
+        pub history: HistoryConfig,
         /// What one client may ask for.
         #[serde(default)]
         pub limits: LimitsConfig,
@@ -141,6 +144,17 @@ documented! {
         pub memtable_mb: usize,
         /// Newest log entries kept in memory for replication, in MiB. Default: 16.
         pub log_cache_mb: usize,
+    }
+
+    /// How long earlier versions of records are kept. All nodes of a cluster should have the same values.
+    #[derive(Default)]
+    #[serde(default, deny_unknown_fields)]
+    pub struct HistoryConfig {
+        /// How long a version stays after another one took its place, in milliseconds: the registry can be read as of
+        /// any instant of that time. Then it is removed for good, reckoned by the leader's clock. 0 keeps everything
+        /// for ever; 315576000000 are ten years. Not less than limits.max_deadline_ms, so that no read loses the
+        /// versions it looks for. Default: 0.
+        pub retention_ms: u64,
     }
 
     /// What one client may ask for.
@@ -244,6 +258,7 @@ impl NodeConfig {
             http_listen: None,
             raft: RaftConfig::default(),
             storage: StorageConfig::default(),
+            history: HistoryConfig::default(),
             limits: LimitsConfig::default(),
             log: LogConfig::default(),
         }

@@ -65,6 +65,7 @@ fn config_values_that_cannot_work_are_refused() {
     refused(&with("[limits]\ndefault_deadline_ms = 90000"), &["limits.default_deadline_ms"]);
     refused(&with("[limits]\nmax_message_bytes = 1"), &["limits.max_message_bytes"]);
     refused(&with("[storage]\nmemtable_mb = 0"), &["storage.memtable_mb"]);
+    refused(&with("[history]\nretention_ms = 59999"), &["history.retention_ms", "60000", "0 to keep"]);
     refused(&with("[log]\nlevel = \"loud\""), &["log.level"]);
     refused(&with("http_listen = \"127.0.0.1:7001\""), &["http_listen", "client_listen"]);
     refused(&with("peer_advertise = \"http://a:1\""), &["peer_advertise"]);
@@ -80,6 +81,7 @@ fn config_docs_state_the_true_defaults() {
     let sections = [
         (RaftConfig::FIELDS, toml::Table::try_from(RaftConfig::default()).unwrap()),
         (StorageConfig::FIELDS, toml::Table::try_from(StorageConfig::default()).unwrap()),
+        (HistoryConfig::FIELDS, toml::Table::try_from(HistoryConfig::default()).unwrap()),
         (LimitsConfig::FIELDS, toml::Table::try_from(LimitsConfig::default()).unwrap()),
         (LogConfig::FIELDS, toml::Table::try_from(LogConfig::default()).unwrap()),
     ];
@@ -108,7 +110,14 @@ fn config_reference_names_every_key_and_all_samples_load() {
     }
     // With every comment sign before a key removed, each key must still be one the structs know.
     let keys = samples[0].1.lines().filter(|line| line.contains(" = ")).count();
-    let sections = [RaftConfig::FIELDS, StorageConfig::FIELDS, LimitsConfig::FIELDS, LogConfig::FIELDS];
-    let expected = NodeConfig::FIELDS.len() - 4 + sections.iter().map(|fields| fields.len()).sum::<usize>();
+    let sections = [
+        RaftConfig::FIELDS,
+        StorageConfig::FIELDS,
+        HistoryConfig::FIELDS,
+        LimitsConfig::FIELDS,
+        LogConfig::FIELDS,
+    ];
+    let expected =
+        NodeConfig::FIELDS.len() - sections.len() + sections.iter().map(|fields| fields.len()).sum::<usize>();
     assert_eq!(keys, expected);
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::error::Problem;
-use super::{LimitsConfig, LogConfig, NodeConfig, RaftConfig, StorageConfig};
+use super::{HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, StorageConfig};
 
 impl NodeConfig {
     /// Checks what types alone cannot.
@@ -27,6 +27,7 @@ impl NodeConfig {
         check_ports(self)?;
         self.raft.validate()?;
         self.storage.validate()?;
+        self.history.validate(&self.limits)?;
         self.limits.validate(&self.raft)?;
         self.log.filter().map(drop)
     }
@@ -94,6 +95,22 @@ impl StorageConfig {
         within("block_cache_mb", self.block_cache_mb, 1 << 20)?;
         within("memtable_mb", self.memtable_mb, 1 << 10)?;
         within("log_cache_mb", self.log_cache_mb, 1 << 16)
+    }
+}
+
+impl HistoryConfig {
+    fn validate(&self, limits: &LimitsConfig) -> Result<(), Problem> {
+        if self.retention_ms == 0 || self.retention_ms >= limits.max_deadline_ms {
+            return Ok(());
+        }
+        Err(Problem::new(
+            "history.retention_ms",
+            format!(
+                "is {}, less than limits.max_deadline_ms: a read could lose the versions it looks for; set {} or \
+                 more, or 0 to keep everything",
+                self.retention_ms, limits.max_deadline_ms
+            ),
+        ))
     }
 }
 

@@ -107,6 +107,10 @@ metrics! {
     revision ("revision"): Gauge = Gauge::default();
     /// Persons on record on this node.
     persons ("persons"): Gauge = Gauge::default();
+    /// Versions of records that compaction removed from the history on this node since it started.
+    history_compacted_versions_total ("history_compacted_versions"): Counter = Counter::default();
+    /// First revision that can be read as of on this node; 0 when nothing was compacted.
+    history_first_revision ("history_first_revision"): Gauge = Gauge::default();
 
     /// Raft term of this node.
     term ("term"): Gauge = Gauge::default();

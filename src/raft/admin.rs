@@ -355,7 +355,7 @@ impl Replica {
             agency_id: CLUSTER_AGENCY.to_owned(),
             ..RequestContext::default()
         };
-        let command = Command { context: Some(context), op: Some(op) };
+        let command = Command { context: Some(context), op: Some(op), ..Command::default() };
         self.write(command, Instant::now() + PATIENCE).await
     }
 }

@@ -21,6 +21,7 @@
 //! | `read`, `barrier` | the four read modes, and the rounds behind them |
 //! | `divergence`, `fault` | whose state is wrong, and what goes out of service |
 //! | `proposer` | the queue in front of the leader's log |
+//! | `retention` | the leader's part in compaction of the history |
 //! | `admin` | forming a cluster, changing its members |
 //! | `log_storage`, `state_machine` | the stores as openraft sees them |
 //! | `peer` | what nodes say to each other |
@@ -51,6 +52,7 @@ pub mod peer;
 mod proposer;
 mod read;
 mod replica;
+mod retention;
 mod state_machine;
 mod status;
 #[cfg(test)]
@@ -58,8 +60,7 @@ mod storage_suite;
 mod types;
 
 /// What a [`Reading`] leads to. Services read through this folder, which decides when, and know no storage.
-pub use crate::storage::error::StorageError;
-pub use crate::storage::state::{AsOf, AsOfError, Resolved, StateView};
+pub use crate::storage::state::{AsOf, AsOfError, FirstRevision, NameCursor, ReadError, Resolved, StateView};
 pub use error::Error;
 pub use fault::Fault;
 pub use node::{About, Node, StartError};

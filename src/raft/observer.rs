@@ -24,4 +24,8 @@ impl StateObserver for Observer {
     fn applied(&self, entries: usize, _commands: usize, took: Duration) {
         self.0.observe_apply(took, entries);
     }
+
+    fn compacted(&self, versions: u32) {
+        self.0.history_compacted_versions_total.inc_by(versions.into());
+    }
 }

@@ -16,8 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::config::RaftConfig;
+use crate::domain::command::{ENTROPY_BYTES, needs_entropy};
 use crate::metrics::Metrics;
-use crate::proto::store::{Batch, Command, Reply};
+use crate::proto::store::{Batch, Command, Reply, command::Op};
 use crate::raft::error::ProposeError;
 use crate::raft::types::{Proposal, Raft, TypeConfig};
 
@@ -140,7 +141,8 @@ impl Worker {
     }
 
     fn propose(&self, waiting: Vec<Waiting>, permit: OwnedSemaphorePermit) {
-        let (commands, replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(|w| (w.command, w.reply)).unzip();
+        let with_entropy = |waiting: Waiting| (with_entropy(waiting.command), waiting.reply);
+        let (commands, replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(with_entropy).unzip();
         self.metrics.observe_proposal(commands.len());
         let batch =
             Batch { proposed_at_ms: now_ms(), request_window_ms: self.config.request_window_ms, commands };
@@ -164,11 +166,36 @@ impl Worker {
     }
 }
 
+/// Proposes a command of the cluster itself in an entry of its own, past the queue, and waits for its reply. It has no
+/// request id, so that no reply of it is kept.
+///
+/// # Errors
+/// `NotLeader`, `Unknown`.
+pub async fn propose_alone(raft: &Raft, op: Op) -> Result<Reply, ProposeError> {
+    let commands = vec![Command { op: Some(op), ..Command::default() }];
+    let batch = Batch { proposed_at_ms: now_ms(), request_window_ms: 0, commands };
+    let written = raft.client_write(Proposal(batch.encode_to_vec().into())).await.map_err(propose_error)?;
+    written
+        .data
+        .0
+        .into_iter()
+        .next()
+        .ok_or_else(|| ProposeError::Unknown("the entry has no reply".to_owned()))
+}
+
 /// The leader's wall clock, which goes into the batch: apply itself reads no clock.
 #[expect(clippy::disallowed_methods, reason = "the one stamp that goes into the log")]
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The command with random bytes when it makes numbers, and without any when it does not: they come from here alone.
+#[expect(clippy::disallowed_methods, reason = "the one draw that goes into the log")]
+fn with_entropy(command: Command) -> Command {
+    let needs = needs_entropy(&command);
+    let entropy = if needs { rand::random::<[u8; ENTROPY_BYTES]>().to_vec() } else { Vec::new() };
+    Command { entropy: entropy.into(), ..command }
 }
 
 fn propose_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ProposeError {

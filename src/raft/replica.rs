@@ -21,6 +21,7 @@ use crate::raft::observer::Observer;
 use crate::raft::peer::client::PeerCalls;
 use crate::raft::peer::network::NetworkFactory;
 use crate::raft::proposer::Proposer;
+use crate::raft::retention;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::status;
 use crate::raft::types::Raft;
@@ -79,13 +80,13 @@ impl Replica {
         let raft_config = openraft_config(&config.raft, &identity).map_err(|e| e.to_string())?;
         let storage = LogStorage::new(log.clone());
         let machine = StateMachine::new(state.clone(), log.durable(), metrics.clone());
-        let network = NetworkFactory::new(identity.clone(), metrics.clone());
+        let fault = Fault::default();
+        let network = NetworkFactory::new(identity.clone(), metrics.clone(), fault.clone());
         let raft = Raft::new(identity.node_id, Arc::new(raft_config), network, storage, machine)
             .await
             .map_err(|fatal| format!("Raft did not start: {fatal}"))?;
 
         let calls = Arc::new(PeerCalls::new(identity.clone()));
-        let fault = Fault::default();
         let barrier = Barrier::start(Rounds {
             raft: raft.clone(),
             state: state.clone(),
@@ -108,6 +109,7 @@ impl Replica {
             metrics,
         });
         tokio::spawn(watch_over(Arc::downgrade(&replica)));
+        retention::start(&replica, config.history.retention_ms);
         Ok(replica)
     }
 

@@ -72,6 +72,7 @@ pub fn publish(replica: &Replica, metrics: &Metrics) {
     metrics.applied_index.set(applied.log_id.map_or(0, |log_id| log_id.index));
     metrics.revision.set(applied.revision);
     metrics.persons.set(applied.persons);
+    metrics.history_first_revision.set(applied.first_revision);
 }
 
 /// Lower-case hexadecimal.

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::proto::cluster::Member;
 use crate::proto::peer;
 use crate::raft::convert::{self, Malformed};
+use crate::raft::fault::Fault;
 use crate::raft::peer::channel::{self, Client};
 use crate::raft::peer::snapshot;
 use crate::raft::types::{RaftSnapshot, TypeConfig, Vote};
@@ -40,17 +41,19 @@ type AppendAnswer = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>
 pub struct NetworkFactory {
     me: Identity,
     metrics: Arc<Metrics>,
+    fault: Fault,
 }
 
 impl NetworkFactory {
-    /// For the node `me`.
-    pub fn new(me: Identity, metrics: Arc<Metrics>) -> Self {
-        Self { me, metrics }
+    /// For the node `me`. A snapshot that cannot be read is declared as a fault.
+    pub fn new(me: Identity, metrics: Arc<Metrics>, fault: Fault) -> Self {
+        Self { me, metrics, fault }
     }
 
     fn network(&self, target: u64, node: &Member, appends: Appends) -> Network {
         let client = channel::client(&self.me, target, &node.peer_address).map_err(|e| e.to_string());
-        Network { me: self.me.node_id, target, client, appends, kept: None, metrics: self.metrics.clone() }
+        let (metrics, fault) = (self.metrics.clone(), self.fault.clone());
+        Network { me: self.me.node_id, target, client, appends, kept: None, metrics, fault }
     }
 }
 
@@ -93,6 +96,7 @@ pub struct Network {
     appends: Appends,
     kept: Option<KeptStream>,
     metrics: Arc<Metrics>,
+    fault: Fault,
 }
 
 impl Network {
@@ -269,7 +273,8 @@ impl NetSnapshot<TypeConfig> for Network {
         let sent = move |bytes: usize| {
             sent_bytes.inc_by(bytes as u64);
         };
-        let sending = snapshot::send(client, convert::vote(&vote), &snapshot.snapshot, sent);
+        let sending =
+            snapshot::send(client, convert::vote(&vote), &snapshot.snapshot, self.fault.clone(), sent);
         let sending = tokio::time::timeout(ttl, sending);
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
