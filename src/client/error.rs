@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::domain::error::reason_named;
 use crate::proto::registry::ErrorReason;
 
 /// What is known of a failed call's effect.
@@ -98,7 +99,7 @@ impl ClientError {
             .and_then(|bad| bad.field_violations.first())
             .map(|violation| violation.field.clone());
         Self {
-            reason: info.map_or(ErrorReason::Unspecified, |info| reason_named(&info.reason)),
+            reason: info.and_then(|info| reason_named(&info.reason)).unwrap_or(ErrorReason::Unspecified),
             code: status.code(),
             message: status.message().to_owned(),
             field: field.unwrap_or_default(),
@@ -134,9 +135,4 @@ impl ClientError {
         );
         self
     }
-}
-
-/// The reason that stands in `google.rpc.ErrorInfo` without its prefix.
-fn reason_named(name: &str) -> ErrorReason {
-    ErrorReason::from_str_name(&format!("ERROR_REASON_{name}")).unwrap_or(ErrorReason::Unspecified)
 }

@@ -21,7 +21,21 @@
 //!
 //! What is deliberately absent: TLS (the listeners have none yet), hedged requests, and a cache of answers.
 
+/// Makes the future of one attempt: a stub over the channel, and its method.
+macro_rules! send {
+    ($self:ident, $stub:ident . $method:ident) => {{
+        let limit = $self.options.max_message_bytes;
+        move |channel, request| async move {
+            let mut stub =
+                $stub::new(channel).max_decoding_message_size(limit).max_encoding_message_size(limit);
+            stub.$method(request).await
+        }
+    }};
+}
+
+mod access;
 mod cluster;
+mod credentials;
 mod endpoints;
 mod error;
 mod import;
@@ -29,12 +43,17 @@ mod persons;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod uin;
+mod units;
+mod verification;
+mod verify_stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ClientError, Outcome};
 pub use import::ImportSession;
+pub use verify_stream::VerifySession;
 
 use crate::proto::registry::RequestContext;
 use endpoints::Endpoints;
@@ -50,6 +69,9 @@ pub struct ClientOptions {
     pub max_message_bytes: usize,
     /// Chunks of an import that may wait for their answers at once. Default: 4, what a server works on at once.
     pub import_window: usize,
+    /// Requests of a verification stream that may wait for their answers at once. Default: 64, what a server works on
+    /// at once.
+    pub verify_window: usize,
     /// The agency that asks; required for writes. Default: empty.
     pub agency_id: String,
     /// The officer on whose behalf it asks. Default: empty.
@@ -63,6 +85,7 @@ impl Default for ClientOptions {
             attempt_timeout: Duration::from_secs(2),
             max_message_bytes: 16 << 20,
             import_window: 4,
+            verify_window: 64,
             agency_id: String::new(),
             officer_id: String::new(),
         }

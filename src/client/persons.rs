@@ -1,28 +1,16 @@
-//! Calls about people: writes, reads and verification.
+//! Calls about people: writes, reads and searches.
 
 use super::retry::Kind;
 use super::{Client, ClientError};
 use crate::proto::registry::population_registry_client::PopulationRegistryClient;
-use crate::proto::registry::verification_client::VerificationClient;
 use crate::proto::registry::{
-    Atomicity, BatchReadPersonsRequest, BatchReadPersonsResponse, BatchVerifyRequest, BatchVerifyResponse,
-    CommitBatchRequest, CommitBatchResponse, CreatePerson, CreatePersonRequest, PatchPerson,
-    PatchPersonRequest, PersonKey, ReadOptions, ReadPersonHistoryRequest, ReadPersonHistoryResponse,
-    ReadPersonRequest, ReadPersonResponse, RequestContext, Subject, UpdatePerson, UpdatePersonRequest,
-    VerifyRequest, VerifyResponse, Write, WriteResponse,
+    Atomicity, BatchReadPersonsRequest, BatchReadPersonsResponse, CommitBatchRequest, CommitBatchResponse,
+    CommitEventRequest, CreatePerson, CreatePersonRequest, Event, FindPersonsRequest, FindPersonsResponse,
+    MergePersons, MergePersonsRequest, PatchPerson, PatchPersonRequest, PersonKey, PersonStatus, ReadOptions,
+    ReadPersonHistoryRequest, ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse,
+    RequestContext, SetPersonStatus, SetPersonStatusRequest, UpdatePerson, UpdatePersonRequest, Write,
+    WriteResponse,
 };
-
-/// Makes the future of one attempt: a stub over the channel, and its method.
-macro_rules! send {
-    ($self:ident, $stub:ident . $method:ident) => {{
-        let limit = $self.options.max_message_bytes;
-        move |channel, request| async move {
-            let mut stub =
-                $stub::new(channel).max_decoding_message_size(limit).max_encoding_message_size(limit);
-            stub.$method(request).await
-        }
-    }};
-}
 
 /// Writes. Each takes the context that names it: [`Client::context`] makes a new one; the one of an unknown write
 /// repeats that write.
@@ -65,6 +53,52 @@ impl Client {
     ) -> Result<WriteResponse, ClientError> {
         let request = PatchPersonRequest { context: Some(context), patch: Some(patch) };
         self.call(Kind::Write, request, send!(self, PopulationRegistryClient.patch_person)).await
+    }
+
+    /// Applies a life event to everybody it concerns, or to nobody.
+    ///
+    /// # Errors
+    /// `EVENT_CONFLICT` when it contradicts what the register holds, `PERSON_INACTIVE`, `PERSON_NOT_FOUND`,
+    /// `AMBIGUOUS_KEY`, `IDENTIFIER_TAKEN`, `ID_SPACE_EXHAUSTED`, any reason of `INVALID_ARGUMENT`, or an unknown outcome.
+    pub async fn commit_event(
+        &self,
+        context: RequestContext,
+        event: Event,
+    ) -> Result<WriteResponse, ClientError> {
+        let request = CommitEventRequest { context: Some(context), event: Some(event) };
+        self.call(Kind::Write, request, send!(self, PopulationRegistryClient.commit_event)).await
+    }
+
+    /// Takes a record out of use or back into it.
+    ///
+    /// # Errors
+    /// `PERSON_NOT_FOUND`, `PERSON_INACTIVE` for a record that was merged, any reason of `INVALID_ARGUMENT`, or an
+    /// unknown outcome.
+    pub async fn set_status(
+        &self,
+        context: RequestContext,
+        key: PersonKey,
+        status: PersonStatus,
+    ) -> Result<WriteResponse, ClientError> {
+        let set = SetPersonStatus { key: Some(key), status: status.into() };
+        let request = SetPersonStatusRequest { context: Some(context), set: Some(set) };
+        self.call(Kind::Write, request, send!(self, PopulationRegistryClient.set_person_status)).await
+    }
+
+    /// Merges a duplicate into the record that stays.
+    ///
+    /// # Errors
+    /// `PERSON_NOT_FOUND`, `PERSON_INACTIVE`, `EVENT_CONFLICT` when both have a spouse, any reason of
+    /// `INVALID_ARGUMENT`, or an unknown outcome.
+    pub async fn merge(
+        &self,
+        context: RequestContext,
+        survivor: PersonKey,
+        duplicate: PersonKey,
+    ) -> Result<WriteResponse, ClientError> {
+        let merge = MergePersons { survivor: Some(survivor), duplicate: Some(duplicate) };
+        let request = MergePersonsRequest { context: Some(context), merge: Some(merge) };
+        self.call(Kind::Write, request, send!(self, PopulationRegistryClient.merge_persons)).await
     }
 
     /// Applies several writes at one place of the order. With `Atomicity::Each` the answer is `Ok` even when writes
@@ -135,30 +169,13 @@ impl Client {
         self.call(Kind::Read, request, send!(self, PopulationRegistryClient.read_person_history)).await
     }
 
-    /// Checks claims about one person. A mismatch is a verdict, never an error.
+    /// Finds people by name, one page at a time: ask again with the `next_page` of the answer in `page`, and all else
+    /// as it was, until it is empty. All pages show one revision.
     ///
     /// # Errors
-    /// As [`Client::read`].
-    pub async fn verify(
-        &self,
-        subject: Subject,
-        options: ReadOptions,
-    ) -> Result<VerifyResponse, ClientError> {
-        let request =
-            VerifyRequest { context: Some(self.context()), subject: Some(subject), options: Some(options) };
-        self.call(Kind::Read, request, send!(self, VerificationClient.verify)).await
-    }
-
-    /// Checks claims about 1 to 1,000 people at one revision, in the order of the subjects.
-    ///
-    /// # Errors
-    /// As [`Client::read`]; people that do not exist are results, not errors.
-    pub async fn batch_verify(
-        &self,
-        subjects: Vec<Subject>,
-        options: ReadOptions,
-    ) -> Result<BatchVerifyResponse, ClientError> {
-        let request = BatchVerifyRequest { context: Some(self.context()), subjects, options: Some(options) };
-        self.call(Kind::Read, request, send!(self, VerificationClient.batch_verify)).await
+    /// As [`Client::read`], and `FIELD_INVALID` for a page of another search.
+    pub async fn find(&self, request: FindPersonsRequest) -> Result<FindPersonsResponse, ClientError> {
+        let request = FindPersonsRequest { context: Some(self.context()), ..request };
+        self.call(Kind::Read, request, send!(self, PopulationRegistryClient.find_persons)).await
     }
 }

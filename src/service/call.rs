@@ -128,11 +128,11 @@ impl Call {
     /// # Errors
     /// `TOO_LARGE` with what to do about it.
     pub(super) fn sendable<T: Message>(&self, answer: T, field: &str) -> Result<T, Status> {
-        let (size, limit) = (answer.encoded_len(), self.shared.limits.max_message_bytes);
-        if size <= limit {
+        let limit = self.shared.limits.max_message_bytes;
+        if answer.encoded_len() <= limit {
             return Ok(answer);
         }
-        let detail = format!("the answer would have {size} bytes of at most {limit}: ask for less at once");
+        let detail = format!("the answer would have more than {limit} bytes: ask for less at once");
         Err(status::rejected(&rejection(ErrorReason::TooLarge, field, detail)))
     }
 

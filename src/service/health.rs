@@ -10,20 +10,32 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::{HealthReporter, health_reporter};
 
-use super::{Shared, cluster, registry, verification};
+use super::{Shared, access, cluster, credentials, registry, uin, units, verification};
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
+use crate::proto::registry::admin_units_server::AdminUnitsServer;
+use crate::proto::registry::credentials_server::CredentialsServer;
+use crate::proto::registry::data_access_server::DataAccessServer;
+use crate::proto::registry::eid_account_server::EidAccountServer;
 use crate::proto::registry::population_registry_server::PopulationRegistryServer;
+use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
 
 /// How often readiness is looked at.
 const PERIOD: Duration = Duration::from_millis(200);
 
-const REGISTRY: &str = <PopulationRegistryServer<registry::Registry> as NamedService>::NAME;
-const VERIFICATION: &str = <VerificationServer<verification::Verifier> as NamedService>::NAME;
-const ADMIN: &str = <ClusterAdminServer<cluster::Admin> as NamedService>::NAME;
+/// The operators' service by its full name.
+pub(super) const ADMIN: &str = <ClusterAdminServer<cluster::Admin> as NamedService>::NAME;
 
-/// The services of the API by their full names.
-pub(super) const SERVICES: [&str; 3] = [REGISTRY, VERIFICATION, ADMIN];
+/// The services that serve while the node is ready, by their full names.
+pub(super) const REGISTRY: [&str; 7] = [
+    <PopulationRegistryServer<registry::Registry> as NamedService>::NAME,
+    <VerificationServer<verification::Verifier> as NamedService>::NAME,
+    <DataAccessServer<access::Access> as NamedService>::NAME,
+    <UinManagementServer<uin::Uin> as NamedService>::NAME,
+    <CredentialsServer<credentials::Issued> as NamedService>::NAME,
+    <EidAccountServer<credentials::Issued> as NamedService>::NAME,
+    <AdminUnitsServer<units::Units> as NamedService>::NAME,
+];
 
 /// The health service, kept up to date until the server stops.
 pub(super) fn start(shared: &Arc<Shared>) -> HealthServer<impl Health> {
@@ -59,7 +71,7 @@ async fn follow(shared: Arc<Shared>, reporter: HealthReporter) {
 
 async fn report(reporter: &HealthReporter, ready: bool) {
     let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for name in ["", REGISTRY, VERIFICATION] {
+    for name in REGISTRY.into_iter().chain([""]) {
         reporter.set_service_status(name, status).await;
     }
 }

@@ -6,8 +6,8 @@
 //! admission            at most N requests at once, the rest is refused         call.rs
 //! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
 //! (authentication and authorization of agencies will stand here)
-//! validation           domain::validate: a clear error before anything moves   registry/, verification.rs
-//! raft::Node           a write to the leader, or leave to read local state     call.rs
+//! validation           domain::validate: a clear error before anything moves   a file or folder for each service
+//! raft::Node           a write to the leader, or leave to read local state     write.rs, call.rs
 //! storage, domain      rows of one consistent view; verdicts                   read.rs, verification.rs
 //! answer               with ResponseMeta, or a status with its reason          meta.rs, status.rs
 //! ```
@@ -37,8 +37,10 @@
 //!
 //! What is deliberately absent: TLS, who-may-ask-what, quotas per agency; they come with the access policies.
 
+mod access;
 mod call;
 mod cluster;
+mod credentials;
 mod deadline;
 mod health;
 mod meta;
@@ -48,7 +50,10 @@ mod registry;
 mod status;
 #[cfg(test)]
 mod tests;
+mod uin;
+mod units;
 mod verification;
+mod write;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -66,7 +71,12 @@ use crate::config::LimitsConfig;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
+use crate::proto::registry::admin_units_server::AdminUnitsServer;
+use crate::proto::registry::credentials_server::CredentialsServer;
+use crate::proto::registry::data_access_server::DataAccessServer;
+use crate::proto::registry::eid_account_server::EidAccountServer;
 use crate::proto::registry::population_registry_server::PopulationRegistryServer;
+use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
 use crate::raft::Node;
 
@@ -159,18 +169,21 @@ fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
     let limit = shared.limits.max_message_bytes;
     // Answers are bounded where they are built (call.rs), with a better error than the transport's.
     let answer_limit = usize::MAX;
-    let registry = PopulationRegistryServer::new(registry::Registry::new(shared.clone()))
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(answer_limit);
-    let verification = VerificationServer::new(verification::Verifier::new(shared.clone()))
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(answer_limit);
-    let cluster = ClusterAdminServer::new(cluster::Admin::new(shared.clone()))
-        .max_decoding_message_size(limit)
-        .max_encoding_message_size(answer_limit);
-    let routes = Routes::new(registry)
-        .add_service(verification)
-        .add_service(cluster)
+    /// A service with these limits.
+    macro_rules! limited {
+        ($server:ident, $service:expr) => {
+            $server::new($service).max_decoding_message_size(limit).max_encoding_message_size(answer_limit)
+        };
+    }
+    let issued = credentials::Issued::new(shared.clone());
+    let routes = Routes::new(limited!(PopulationRegistryServer, registry::Registry::new(shared.clone())))
+        .add_service(limited!(VerificationServer, verification::Verifier::new(shared.clone())))
+        .add_service(limited!(DataAccessServer, access::Access::new(shared.clone())))
+        .add_service(limited!(UinManagementServer, uin::Uin::new(shared.clone())))
+        .add_service(limited!(CredentialsServer, issued.clone()))
+        .add_service(limited!(EidAccountServer, issued))
+        .add_service(limited!(AdminUnitsServer, units::Units::new(shared.clone())))
+        .add_service(limited!(ClusterAdminServer, cluster::Admin::new(shared.clone())))
         .add_service(health::start(shared))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
@@ -179,9 +192,9 @@ fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
 
 /// Describes what this listener serves: what nodes say to each other has a listener of its own.
 fn reflection() -> tonic_reflection::server::Builder<'static> {
-    health::SERVICES
+    health::REGISTRY
         .into_iter()
-        .chain(["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"])
+        .chain([health::ADMIN, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"])
         .fold(
             tonic_reflection::server::Builder::configure(),
             tonic_reflection::server::Builder::with_service_name,

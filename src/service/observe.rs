@@ -31,8 +31,10 @@ const CORRELATION: &str = "dancu-correlation-id";
 const MAX_CORRELATION: usize = 64;
 /// The method of calls that are none of the API's.
 const OTHER: &str = "other";
-/// Counted by its chunks (registry/import.rs), because how long a stream lasts says nothing.
-const IMPORT: &str = "PopulationRegistry/Import";
+/// Streams are counted by their parts, because how long a stream lasts says nothing: this one by its chunks.
+pub(super) const IMPORT: &str = "PopulationRegistry/Import";
+/// This one by its requests.
+pub(super) const VERIFY_STREAM: &str = "Verification/VerifyStream";
 
 /// Path of a call -> its name in metrics and spans, for every method of the API.
 static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
@@ -93,6 +95,11 @@ pub(super) fn identify(context: &RequestContext, correlated: bool) {
     }
 }
 
+/// The span of one part of a stream, within the stream's own: parts have ids of their own.
+pub(super) fn part_span(stream: &Span) -> Span {
+    tracing::info_span!(parent: stream, "part", request_id = Empty, agency_id = Empty)
+}
+
 #[expect(clippy::disallowed_methods, reason = "it names a call in this node's log and is never replicated")]
 fn new_correlation() -> String {
     uuid::Uuid::new_v4().simple().to_string()
@@ -106,7 +113,8 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
         span.record("correlation_id", correlation);
         request.extensions_mut().insert(Correlated);
     }
-    let mut record = (method != IMPORT).then(|| Record::start(&observer.metrics, method));
+    let mut record =
+        (!matches!(method, IMPORT | VERIFY_STREAM)).then(|| Record::start(&observer.metrics, method));
     let response = next.run(request).instrument(span.clone()).await;
     let response = in_our_terms(response, observer.max_message_bytes);
     if let Some(record) = &mut record {
@@ -138,9 +146,9 @@ impl Record {
         Self { metrics: metrics.clone(), method, started: Instant::now(), code: Code::Cancelled }
     }
 
-    /// Begins to count one chunk of an import.
-    pub fn of_import_chunk(metrics: &Arc<Metrics>) -> Self {
-        Self::start(metrics, IMPORT)
+    /// Begins to count one part of a stream of this method.
+    pub fn of_part(metrics: &Arc<Metrics>, method: &'static str) -> Self {
+        Self::start(metrics, method)
     }
 }
 
@@ -196,7 +204,9 @@ mod tests {
     fn every_method_of_the_api_has_a_name() {
         assert_eq!(METHODS["/dancu.registry.v1.Verification/Verify"], "Verification/Verify");
         assert_eq!(METHODS["/dancu.cluster.v1.ClusterAdmin/Init"], "ClusterAdmin/Init");
-        assert!(METHODS.values().any(|name| name == IMPORT));
+        for stream in [IMPORT, VERIFY_STREAM] {
+            assert!(METHODS.values().any(|name| name == stream));
+        }
     }
 
     #[test]

@@ -6,11 +6,11 @@ use tonic::Status;
 
 use super::status;
 use crate::domain::error::rejection;
-use crate::domain::validate;
+use crate::domain::{units, validate};
 use crate::proto::registry::{
-    Consistency, ErrorReason, KeyResolution, Person, PersonKey, ReadOptions, Rejection,
+    Consistency, ErrorReason, KeyResolution, Person, PersonKey, ReadOptions, Rejection, UnitEdition,
 };
-use crate::raft::{AsOf, AsOfError, Error, Fault, ReadMode, Reading, Resolved, StateView, StorageError};
+use crate::raft::{AsOf, AsOfError, Error, Fault, ReadError, ReadMode, Reading, Resolved, StateView};
 
 /// One consistent view of local state, at the place that was asked for.
 pub(super) struct View {
@@ -62,41 +62,72 @@ pub(super) fn mode(options: Option<&ReadOptions>) -> Result<ReadMode, Rejection>
     })
 }
 
+/// A person whose addresses are given in the edition of units that options ask for. What stands in the registry is not
+/// touched.
+pub(super) fn shown(mut person: Person, options: Option<&ReadOptions>) -> Person {
+    units::in_edition(&mut person, options.map_or(UnitEdition::Unspecified, ReadOptions::unit_edition));
+    person
+}
+
 impl View {
     /// Takes the view that raft gave leave to read.
     ///
     /// # Errors
-    /// `REVISION_FUTURE` when the view has not reached the place asked for.
+    /// `REVISION_FUTURE` when the view has not reached the place asked for, `REVISION_COMPACTED` when the history no
+    /// longer goes back to it.
     pub fn of(reading: Reading) -> Result<Self, Status> {
         let Reading { state, at, served, staleness_bound_ms, fault } = reading;
         let view = state.view();
         let state = match at {
             None => view,
-            Some(at) => view.at(at).map_err(|error| match error {
-                AsOfError::RevisionFuture { current } => status::failed(Error::RevisionFuture { current }),
-            })?,
+            Some(at) => view.at(at).map_err(unreadable)?,
         };
         Ok(Self { state, served, staleness_bound_ms, fault })
     }
 
-    /// The disk failed under this view: the node goes out of service, and out of voting.
-    pub fn failed(&self, error: &StorageError) -> Status {
-        self.fault.declare(format!("a read of its state failed: {error}"));
-        status::out_of_service()
+    /// The same view, of what was written at or before an instant.
+    ///
+    /// # Errors
+    /// As [`View::of`].
+    pub fn at_instant(self, instant_ms: u64) -> Result<Self, Status> {
+        let state = self.state.at(AsOf::Instant(instant_ms)).map_err(unreadable)?;
+        Ok(Self { state, ..self })
+    }
+
+    /// A read of this view failed. `REVISION_COMPACTED` when what it shows was compacted meanwhile; `NODE_FAULT` when the
+    /// disk failed: the node goes out of service, and out of voting.
+    pub fn failed(&self, error: &ReadError) -> Status {
+        match error {
+            ReadError::AsOf(gone) => unreadable(*gone),
+            ReadError::Storage(fault) => {
+                self.fault.declare(format!("a read of its state failed: {fault}"));
+                status::out_of_service()
+            }
+        }
     }
 
     /// The one person that a request is about.
     ///
     /// # Errors
-    /// `PERSON_NOT_FOUND` and `AMBIGUOUS_KEY` at the revision read; `NODE_FAULT` when this node's disk fails.
+    /// `PERSON_NOT_FOUND` and `AMBIGUOUS_KEY` at the revision read; see [`View::failed`].
     pub fn only(&self, key: &PersonKey, field: &str) -> Result<Found, Status> {
         self.person(key, field)?.map_err(|missing| status::rejected_at(&missing, self.state.revision()))
+    }
+
+    /// The record of a uid, merged or not.
+    ///
+    /// # Errors
+    /// As [`View::only`].
+    pub fn record(&self, uid: u64, field: &str) -> Result<Person, Status> {
+        let row = self.state.person(uid).map_err(|error| self.failed(&error))?;
+        let person = row.and_then(|row| row.person);
+        person.ok_or_else(|| status::rejected_at(&not_found(field), self.state.revision()))
     }
 
     /// The person a valid key leads to, or why there is none: `PERSON_NOT_FOUND` or `AMBIGUOUS_KEY` at `field`.
     ///
     /// # Errors
-    /// `NODE_FAULT` when this node's disk fails.
+    /// See [`View::failed`].
     pub fn person(&self, key: &PersonKey, field: &str) -> Result<Result<Found, Rejection>, Status> {
         Ok(match self.state.resolve(key).map_err(|error| self.failed(&error))? {
             Resolved::Found { row, resolution } => {
@@ -104,24 +135,40 @@ impl View {
                     row.person.ok_or_else(|| status::broken("a row of the person table has no person"))?;
                 Ok(Found { person, resolution })
             }
-            Resolved::NotFound => Err(rejection(
-                ErrorReason::PersonNotFound,
-                field,
-                "no such person at the revision that was read",
-            )),
-            Resolved::Ambiguous(holders) => {
-                let detail =
-                    format!("{holders} people hold this CMND number: name one by personal id or uid");
+            Resolved::NotFound => Err(not_found(field)),
+            Resolved::Ambiguous => {
+                let detail = "several people hold this CMND number: name one by personal id or uid";
                 Err(rejection(ErrorReason::AmbiguousKey, field, detail))
             }
         })
     }
 }
 
+fn not_found(field: &str) -> Rejection {
+    rejection(ErrorReason::PersonNotFound, field, "no such person at the revision that was read")
+}
+
+/// Why a view cannot be moved to the place asked for.
+fn unreadable(error: AsOfError) -> Status {
+    match error {
+        AsOfError::RevisionFuture { current } => status::failed(Error::RevisionFuture { current }),
+        AsOfError::RevisionCompacted { first } => status::compacted(first),
+    }
+}
+
+/// The key of a request about one person.
+///
+/// # Errors
+/// `FIELD_INVALID` or `ID_STRUCTURE_INVALID` when it is absent or malformed.
+pub(super) fn valid_key(key: Option<PersonKey>, field: &str) -> Result<PersonKey, Status> {
+    validate::key(key.as_ref(), field).map_err(|rejection| status::rejected(&rejection))?;
+    status::required(key, field)
+}
+
 /// The person of one key of a batch: a malformed key is a result here, so that it does not spoil the others.
 ///
 /// # Errors
-/// `NODE_FAULT` when this node's disk fails.
+/// See [`View::failed`].
 pub(super) fn lookup(
     view: &View,
     key: Option<&PersonKey>,
@@ -134,13 +181,13 @@ pub(super) fn lookup(
     }
 }
 
-/// Runs the lookups of a batch on a thread where waiting for the disk holds up nobody.
+/// Runs lookups on a thread where waiting for the disk holds up nobody.
 ///
 /// # Errors
 /// What `work` fails with.
 pub(super) async fn run_batch<T: Send + 'static>(
-    work: impl FnOnce() -> Result<Vec<T>, Status> + Send + 'static,
-) -> Result<Vec<T>, Status> {
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(status::broken("the thread of a batch died")))
 }

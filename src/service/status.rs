@@ -18,9 +18,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::domain::error::{reason_name, rejection, status_code};
-use crate::proto::registry::{ErrorReason, Rejection};
-use crate::raft::Error;
+use crate::domain::error::{reason_name, reason_named, rejection, status_code};
+use crate::proto::registry::{ErrorReason, Rejection, StreamError};
+use crate::raft::{Error, FirstRevision};
 
 /// The domain of every reason.
 const DOMAIN: &str = "dancu";
@@ -136,6 +136,18 @@ pub fn failed(error: Error) -> Status {
     answer.status()
 }
 
+/// The history no longer goes back to what was asked for; it begins at `first`.
+pub fn compacted(first: FirstRevision) -> Status {
+    let message = format!(
+        "the history is kept from revision {} on, written at {} ms: what is older can no longer be read",
+        first.revision, first.at_ms
+    );
+    Answer::new(ErrorReason::RevisionCompacted, message)
+        .with("first_revision", first.revision)
+        .with("first_revision_at_ms", first.at_ms)
+        .status()
+}
+
 /// Too many requests are in flight here.
 pub fn overloaded(retry_after: Duration) -> Status {
     let message = "this node serves as many requests as it may: nothing was applied; wait as RetryInfo says, then retry";
@@ -165,6 +177,21 @@ pub fn broken(what: &str) -> Status {
 pub fn out_of_service() -> Status {
     let message = "this node has a fault and does not serve; nothing acknowledged is lost: ask another node";
     Answer::new(ErrorReason::NodeFault, message).status()
+}
+
+/// What a stream of requests broke with, in this API's terms where tonic said it.
+pub fn of_stream(status: Status, max_message_bytes: usize) -> Status {
+    of_transport(status.code(), !status.details().is_empty(), max_message_bytes).unwrap_or(status)
+}
+
+/// The same failure as the answer to one request of a stream.
+pub fn within_stream(status: &Status) -> StreamError {
+    let reason = status.get_details_error_info().and_then(|info| reason_named(&info.reason));
+    StreamError {
+        code: status.code() as i32,
+        reason: reason.unwrap_or(ErrorReason::NodeFault).into(),
+        message: status.message().to_owned(),
+    }
 }
 
 /// What tonic refused by itself, in this API's terms; `None` for a status of our own, which always has details.

@@ -3,8 +3,7 @@
 use tonic::Status;
 
 use super::super::call::Call;
-use super::super::status;
-use super::write;
+use super::super::{status, write};
 use crate::domain::validate;
 use crate::proto::registry::{Atomicity, CommitBatchRequest, CommitBatchResponse, Write, WriteOutcome};
 use crate::proto::store::{Command, Reply, WriteSet, WriteSetReply, command, reply};
@@ -20,7 +19,8 @@ pub async fn commit(call: &Call, request: CommitBatchRequest) -> Result<CommitBa
         check_all(&request.writes)?;
     }
     let set = WriteSet { writes: request.writes, atomicity: atomicity.into() };
-    let command = Command { context: Some(context), op: Some(command::Op::WriteSet(set)) };
+    let command =
+        Command { context: Some(context), op: Some(command::Op::WriteSet(set)), ..Command::default() };
     let (outcomes, revision) = outcomes(call.write(command).await?)?;
     Ok(CommitBatchResponse { meta: Some(call.meta_of_write(revision, 0)), outcomes })
 }

@@ -18,7 +18,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tonic::{Code, Status, Streaming};
 use tracing::{Instrument, Span};
 
-use super::super::observe::Record;
+use super::super::observe::{IMPORT, Record};
 use super::super::{Shared, status};
 use super::batch;
 use crate::domain::validate;
@@ -72,8 +72,9 @@ struct Reader {
 impl Reader {
     /// The next chunk, ready to be applied; `None` when the client has sent all.
     async fn chunk(&mut self) -> Result<Option<Chunk>, Status> {
+        let limit = self.shared.limits.max_message_bytes;
         let received = tokio::select! {
-            received = self.chunks.message() => received.map_err(|status| self.in_our_terms(status))?,
+            received = self.chunks.message() => received.map_err(|status| status::of_stream(status, limit))?,
             () = self.shared.stopping.cancelled() => return Err(status::stopping()),
         };
         let Some(request) = received else { return Ok(None) };
@@ -97,11 +98,6 @@ impl Reader {
             persons: request.persons,
         }))
     }
-
-    fn in_our_terms(&self, status: Status) -> Status {
-        let limit = self.shared.limits.max_message_bytes;
-        status::of_transport(status.code(), !status.details().is_empty(), limit).unwrap_or(status)
-    }
 }
 
 /// The context of an import, from its first message.
@@ -121,7 +117,7 @@ struct Chunk {
 
 impl Chunk {
     async fn run(self) -> Result<ImportResponse, Status> {
-        let mut record = Record::of_import_chunk(&self.shared.metrics);
+        let mut record = Record::of_part(&self.shared.metrics, IMPORT);
         let answer = self.apply().await;
         record.code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         answer
@@ -134,7 +130,11 @@ impl Chunk {
         let create = |person| Op::Create(CreatePerson { person: Some(person), accept_existing: true });
         let writes = self.persons.into_iter().map(|person| Write { write: Some(create(person)) }).collect();
         let set = WriteSet { writes, atomicity: Atomicity::Each.into() };
-        let command = Command { context: Some(self.context), op: Some(command::Op::WriteSet(set)) };
+        let command = Command {
+            context: Some(self.context),
+            op: Some(command::Op::WriteSet(set)),
+            ..Command::default()
+        };
         let (outcomes, revision) = batch::outcomes(call.write(command).await?)?;
         Ok(summary(outcomes, self.number, call.meta_of_write(revision, 0)))
     }

@@ -2,28 +2,32 @@
 //!
 //! | file | methods |
 //! |---|---|
-//! | `write` | CreatePerson, UpdatePerson, PatchPerson: one write, one command |
+//! | `super::write` | CreatePerson, UpdatePerson, PatchPerson, CommitEvent, SetPersonStatus, MergePersons: one write, one command |
 //! | `batch` | CommitBatch: several writes, one command |
 //! | `import` | Import: a stream of chunks, each a command |
 //! | `read` | ReadPerson, BatchReadPersons, ReadPersonHistory |
+//! | `find`, `page` | FindPersons: a search in pages |
 
 mod batch;
+mod find;
 mod import;
+mod page;
 mod read;
-mod write;
 
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Shared;
+use super::{Shared, write};
 use crate::proto::registry::population_registry_server::PopulationRegistry;
 use crate::proto::registry::write::Write as Op;
 use crate::proto::registry::{
     BatchReadPersonsRequest, BatchReadPersonsResponse, CommitBatchRequest, CommitBatchResponse,
-    CreatePersonRequest, ImportRequest, ImportResponse, PatchPersonRequest, ReadPersonHistoryRequest,
-    ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse, UpdatePersonRequest, WriteResponse,
+    CommitEventRequest, CreatePersonRequest, FindPersonsRequest, FindPersonsResponse, ImportRequest,
+    ImportResponse, MergePersonsRequest, PatchPersonRequest, ReadPersonHistoryRequest,
+    ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse, SetPersonStatusRequest,
+    UpdatePersonRequest, WriteResponse,
 };
 
 /// The service.
@@ -106,5 +110,40 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<ReadPersonHistoryResponse>, Status> {
         let call = self.shared.admit(&request)?;
         read::history(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn find_persons(
+        &self,
+        request: Request<FindPersonsRequest>,
+    ) -> Result<Response<FindPersonsResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        find::find(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn commit_event(
+        &self,
+        request: Request<CommitEventRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        let request = request.into_inner();
+        write::one(&call, request.context, request.event.map(Op::Event), "event").await.map(Response::new)
+    }
+
+    async fn set_person_status(
+        &self,
+        request: Request<SetPersonStatusRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        let request = request.into_inner();
+        write::one(&call, request.context, request.set.map(Op::SetStatus), "set").await.map(Response::new)
+    }
+
+    async fn merge_persons(
+        &self,
+        request: Request<MergePersonsRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        let request = request.into_inner();
+        write::one(&call, request.context, request.merge.map(Op::Merge), "merge").await.map(Response::new)
     }
 }

@@ -4,11 +4,12 @@ use prost::Message;
 use tonic::Status;
 
 use super::super::call::Call;
-use super::super::read::{Found, View, lookup, run_batch};
+use super::super::read::{Found, View, lookup, run_batch, shown, valid_key};
 use super::super::status;
 use crate::domain::validate;
+use crate::proto::registry::person_key::Key;
 use crate::proto::registry::{
-    BatchReadPersonsRequest, BatchReadPersonsResponse, PersonKey, PersonResult, PersonVersion,
+    BatchReadPersonsRequest, BatchReadPersonsResponse, PersonKey, PersonResult, PersonVersion, ReadOptions,
     ReadPersonHistoryRequest, ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse,
     person_result,
 };
@@ -17,10 +18,11 @@ use crate::proto::store::PersonRow;
 /// One person.
 pub async fn one(call: &Call, request: ReadPersonRequest) -> Result<ReadPersonResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
-    let key = valid_key(request.key)?;
+    let key = valid_key(request.key, "key")?;
     let view = call.read(request.options.as_ref()).await?;
     let Found { person, resolution } = view.only(&key, "key")?;
     let meta = call.meta_of_read(&view, person.record_revision);
+    let person = shown(person, request.options.as_ref());
     Ok(ReadPersonResponse { meta: Some(meta), person: Some(person), resolution: Some(resolution) })
 }
 
@@ -33,9 +35,19 @@ pub async fn batch(
     validate::keys(&request.keys).map_err(|rejection| status::rejected(&rejection))?;
     let view = call.read(request.options.as_ref()).await?;
     let meta = call.meta_of_read(&view, 0);
+    let max_bytes = call.max_message_bytes();
     let results = run_batch(move || {
-        let keys = request.keys.iter().enumerate();
-        keys.map(|(position, key)| result(&view, key, &format!("keys[{position}]"))).collect()
+        let (mut results, mut bytes) = (Vec::with_capacity(request.keys.len()), 0);
+        for (position, key) in request.keys.iter().enumerate() {
+            let found = result(&view, key, &format!("keys[{position}]"), request.options.as_ref())?;
+            bytes += found.encoded_len();
+            results.push(found);
+            // What cannot be sent need not be gathered: `sendable` refuses it.
+            if bytes > max_bytes {
+                break;
+            }
+        }
+        Ok(results)
     });
     call.sendable(BatchReadPersonsResponse { meta: Some(meta), results: results.await? }, "keys")
 }
@@ -46,21 +58,33 @@ pub async fn history(
     request: ReadPersonHistoryRequest,
 ) -> Result<ReadPersonHistoryResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
-    let key = valid_key(request.key)?;
+    let key = valid_key(request.key, "key")?;
     let limit = validate::history_limit(request.limit).map_err(|rejection| status::rejected(&rejection))?;
     let view = call.read(request.options.as_ref()).await?;
-    let Found { person, .. } = view.only(&key, "key")?;
-    let (rows, more) = view
-        .state
-        .history(person.uid, request.before_revision, limit)
-        .map_err(|error| view.failed(&error))?;
-    let (versions, cut) = fitting(rows, call.max_message_bytes() / 2);
+    let person = match &key.key {
+        // A uid names a record, also one that was merged; a number names a person.
+        Some(Key::PersonUid(uid)) => view.record(*uid, "key")?,
+        _ => view.only(&key, "key")?.person,
+    };
     let meta = call.meta_of_read(&view, person.record_revision);
-    Ok(ReadPersonHistoryResponse { meta: Some(meta), versions, more: more || cut })
+    let max_bytes = call.max_message_bytes() / 2;
+    let (versions, more) = run_batch(move || {
+        let before = request.before_revision;
+        let read = view.state.history(person.uid, before, limit, max_bytes);
+        let (rows, more) = read.map_err(|error| view.failed(&error))?;
+        let (versions, cut) = fitting(rows, max_bytes, request.options.as_ref());
+        Ok((versions, more || cut))
+    })
+    .await?;
+    Ok(ReadPersonHistoryResponse { meta: Some(meta), versions, more })
 }
 
 /// The first versions that fit into `max_bytes`, one at least, and whether some were left out.
-fn fitting(rows: Vec<PersonRow>, max_bytes: usize) -> (Vec<PersonVersion>, bool) {
+fn fitting(
+    rows: Vec<PersonRow>,
+    max_bytes: usize,
+    options: Option<&ReadOptions>,
+) -> (Vec<PersonVersion>, bool) {
     let total = rows.len();
     let mut bytes = 0;
     let mut versions = Vec::new();
@@ -70,7 +94,7 @@ fn fitting(rows: Vec<PersonRow>, max_bytes: usize) -> (Vec<PersonVersion>, bool)
             break;
         }
         versions.push(PersonVersion {
-            person: row.person,
+            person: row.person.map(|person| shown(person, options)),
             written_at_ms: row.written_at_ms,
             written_by: row.written_by,
         });
@@ -79,20 +103,21 @@ fn fitting(rows: Vec<PersonRow>, max_bytes: usize) -> (Vec<PersonVersion>, bool)
     (versions, cut)
 }
 
-fn result(view: &View, key: &PersonKey, field: &str) -> Result<PersonResult, Status> {
+fn result(
+    view: &View,
+    key: &PersonKey,
+    field: &str,
+    options: Option<&ReadOptions>,
+) -> Result<PersonResult, Status> {
     Ok(match lookup(view, Some(key), field)? {
         Ok(Found { person, resolution }) => {
+            let person = shown(person, options);
             PersonResult { result: Some(person_result::Result::Person(person)), resolution: Some(resolution) }
         }
         Err(missing) => {
             PersonResult { result: Some(person_result::Result::Missing(missing)), resolution: None }
         }
     })
-}
-
-fn valid_key(key: Option<PersonKey>) -> Result<PersonKey, Status> {
-    validate::key(key.as_ref(), "key").map_err(|rejection| status::rejected(&rejection))?;
-    status::required(key, "key")
 }
 
 #[cfg(test)]
@@ -107,12 +132,12 @@ mod tests {
         let size = row(1).encoded_len();
         let rows = || vec![row(1), row(2), row(3)];
         let count = |max_bytes| {
-            let (versions, cut) = fitting(rows(), max_bytes);
+            let (versions, cut) = fitting(rows(), max_bytes, None);
             (versions.len(), cut)
         };
         assert_eq!(count(size * 3), (3, false));
         assert_eq!(count(size * 2), (2, true));
         assert_eq!(count(0), (1, true));
-        assert!(!fitting(Vec::new(), 10).1);
+        assert!(!fitting(Vec::new(), 10, None).1);
     }
 }

@@ -1,5 +1,7 @@
 //! The server in front of a real node: one voter in a folder of its own, asked over TCP with the generated clients.
 
+mod units;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
-use crate::config::{LimitsConfig, NodeConfig, Role};
+use crate::config::{HistoryConfig, LimitsConfig, NodeConfig, Role};
 use crate::metrics::Metrics;
 use crate::proto::cluster::cluster_admin_client::ClusterAdminClient;
 use crate::proto::cluster::{AddNodeRequest, InitRequest, NodeState, StatusRequest};
@@ -26,10 +28,10 @@ use crate::proto::registry::population_registry_client::PopulationRegistryClient
 use crate::proto::registry::verification_client::VerificationClient;
 use crate::proto::registry::{
     Atomicity, Attribute, BatchReadPersonsRequest, BatchVerifyRequest, Claim, CommitBatchRequest,
-    Consistency, CreatePerson, CreatePersonRequest, Gender, ImportRequest, PartialDate, PatchPerson,
-    PatchPersonRequest, Person, PersonKey, PersonName, ReadOptions, ReadPersonHistoryRequest,
-    ReadPersonRequest, RequestContext, Subject, Verdict, VerifyRequest, Write, claim, person_result, write,
-    write_outcome,
+    Consistency, CreatePerson, CreatePersonRequest, FindPersonsRequest, Gender, ImportRequest, MatchStrength,
+    PartialDate, PatchPerson, PatchPersonRequest, Person, PersonKey, PersonName, ReadOptions,
+    ReadPersonHistoryRequest, ReadPersonRequest, RequestContext, Subject, Verdict, VerifyRequest, Write,
+    claim, person_result, write, write_outcome,
 };
 use crate::raft::Node;
 use crate::service::{self, ServeError};
@@ -38,8 +40,8 @@ use crate::service::{self, ServeError};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node and its server.
-struct Server {
-    node: Arc<Node>,
+pub(super) struct Server {
+    pub(super) node: Arc<Node>,
     channel: Channel,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -49,9 +51,13 @@ struct Server {
 impl Server {
     /// A node that waits for a cluster.
     async fn waiting(limits: LimitsConfig) -> Self {
+        Self::waiting_with(limits, HistoryConfig::default()).await
+    }
+
+    async fn waiting_with(limits: LimitsConfig, history: HistoryConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
-        let config = NodeConfig::loopback("node1", Role::Central, folder.path());
+        let config = NodeConfig { history, ..NodeConfig::loopback("node1", Role::Central, folder.path()) };
         let node = Node::start(config, metrics.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -66,14 +72,19 @@ impl Server {
 
     /// A cluster of one node, ready to serve.
     async fn ready(limits: LimitsConfig) -> Self {
-        let server = Self::waiting(limits).await;
+        Self::ready_with(limits, HistoryConfig::default()).await
+    }
+
+    /// The same that keeps its history so long.
+    pub(super) async fn ready_with(limits: LimitsConfig, history: HistoryConfig) -> Self {
+        let server = Self::waiting_with(limits, history).await;
         let peer_addresses = vec![server.node.member().peer_address];
         server.admin().init(InitRequest { peer_addresses }).await.unwrap();
         eventually(|| async { server.health("").await == Ok(ServingStatus::Serving) }).await;
         server
     }
 
-    fn registry(&self) -> PopulationRegistryClient<Channel> {
+    pub(super) fn registry(&self) -> PopulationRegistryClient<Channel> {
         PopulationRegistryClient::new(self.channel.clone())
     }
 
@@ -88,18 +99,18 @@ impl Server {
         Ok(answer.into_inner().status())
     }
 
-    async fn create(&self, request_id: &str, person: Person) -> Result<(u64, u64), Status> {
+    pub(super) async fn create(&self, request_id: &str, person: Person) -> Result<(u64, u64), Status> {
         let request =
             CreatePersonRequest { context: Some(context(request_id)), create: Some(create(person)) };
         let answer = self.registry().create_person(request).await?.into_inner();
         let (meta, written) = (answer.meta.unwrap(), answer.written.unwrap());
         assert_eq!(meta.record_revision, written.record_revision);
-        assert_eq!((meta.served_by.as_str(), meta.normalization_profile.as_str()), ("node1", "nfc-exact/1"));
+        assert_eq!((meta.served_by.as_str(), meta.normalization_profile.as_str()), ("node1", "vi-names/1"));
         assert!(!meta.cluster_id.is_empty() && meta.raft_term > 0);
         Ok((written.person_uid, written.record_revision))
     }
 
-    async fn read(&self, key: Key, options: ReadOptions) -> Result<Person, Status> {
+    pub(super) async fn read(&self, key: Key, options: ReadOptions) -> Result<Person, Status> {
         let request = ReadPersonRequest {
             context: None,
             key: Some(PersonKey { key: Some(key) }),
@@ -108,14 +119,14 @@ impl Server {
         Ok(self.registry().read_person(request).await?.into_inner().person.unwrap())
     }
 
-    async fn shutdown(self) {
+    pub(super) async fn shutdown(self) {
         self.stop.send(()).unwrap();
         tokio::time::timeout(PATIENCE, self.serving).await.expect("the server ends").unwrap().unwrap();
         self.node.shutdown().await;
     }
 }
 
-async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+pub(super) async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
         assert!(Instant::now() < deadline, "it did not come to pass within {PATIENCE:?}");
@@ -123,7 +134,7 @@ async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     }
 }
 
-fn context(request_id: &str) -> RequestContext {
+pub(super) fn context(request_id: &str) -> RequestContext {
     RequestContext {
         request_id: request_id.to_owned(),
         agency_id: "A1".to_owned(),
@@ -131,7 +142,7 @@ fn context(request_id: &str) -> RequestContext {
     }
 }
 
-fn person(serial: u32) -> Person {
+pub(super) fn person(serial: u32) -> Person {
     Person {
         birth_name: Some(PersonName {
             family: "Nguyễn".to_owned(),
@@ -145,15 +156,15 @@ fn person(serial: u32) -> Person {
     }
 }
 
-fn create(person: Person) -> CreatePerson {
+pub(super) fn create(person: Person) -> CreatePerson {
     CreatePerson { person: Some(person), accept_existing: false }
 }
 
-fn id(serial: u32) -> Key {
+pub(super) fn id(serial: u32) -> Key {
     Key::PersonalId(person(serial).personal_id)
 }
 
-fn key(key: Key) -> PersonKey {
+pub(super) fn key(key: Key) -> PersonKey {
     PersonKey { key: Some(key) }
 }
 
@@ -164,7 +175,7 @@ fn told(status: &Status) -> (String, String, Code) {
 }
 
 #[track_caller]
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str, field: &str, code: Code) {
+pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str, field: &str, code: Code) {
     assert_eq!(told(&answer.unwrap_err()), (reason.to_owned(), field.to_owned(), code));
 }
 
@@ -300,6 +311,7 @@ async fn verdicts_and_batches_come_from_one_revision() {
     let claim = |text: &str| Claim {
         attribute: Attribute::GivenName.into(),
         value: Some(claim::Value::Text(text.to_owned())),
+        ..Claim::default()
     };
     let subject = |key: Option<PersonKey>, text: &str| Subject { key, claims: vec![claim(text)] };
     let mut verification = VerificationClient::new(server.channel.clone());
@@ -337,6 +349,36 @@ async fn verdicts_and_batches_come_from_one_revision() {
     assert_eq!(answer.results.iter().map(found).collect::<Vec<_>>(), [true, false]);
     let empty = server.registry().batch_read_persons(BatchReadPersonsRequest::default()).await;
     refused(empty, "FIELD_INVALID", "keys", Code::InvalidArgument);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_found_by_a_likeness_of_their_name_and_it_is_told_how_strong() {
+    use MatchStrength::{Canonical, Exact, Folded, Variant};
+    let server = Server::ready(LimitsConfig::default()).await;
+    let named = |serial: u32, given: &str| {
+        let name = PersonName { given: given.to_owned(), ..person(serial).birth_name.unwrap() };
+        Person { birth_name: Some(name), ..person(serial) }
+    };
+    for (serial, given) in (1..).zip(["Thúy", "Thuý", "Thùy", "Quý", "Quí", "Thu"]) {
+        server.create(&format!("r{serial}"), named(serial, given)).await.unwrap();
+    }
+    let cases = [
+        ("Nguyễn Thị Thúy", vec![("Thúy", Exact), ("Thuý", Canonical), ("Thùy", Folded)]),
+        ("NGUYENTHITHUY", vec![("Thúy", Folded), ("Thuý", Folded), ("Thùy", Folded)]),
+        ("nguyễn  thị quí", vec![("Quý", Variant), ("Quí", Canonical)]),
+        ("Thúy Thị Nguyễn", vec![]),
+    ];
+    for (name, expected) in cases {
+        let options = Some(ReadOptions::default());
+        let request = FindPersonsRequest { name: name.to_owned(), options, ..FindPersonsRequest::default() };
+        let answer = server.registry().find_persons(request).await.unwrap().into_inner();
+        let hits = answer.persons.iter().map(|hit| {
+            let name = hit.person.as_ref().and_then(|person| person.birth_name.as_ref()).unwrap();
+            (name.given.as_str(), hit.name_strength())
+        });
+        assert_eq!(hits.collect::<Vec<_>>(), expected, "{name}");
+    }
     server.shutdown().await;
 }
 

@@ -1,6 +1,7 @@
 //! From reasons to statuses, from options to read modes, and what reflection shows. `live` has the server in front of a
-//! real node.
+//! real node, `history` what such a server tells of the past.
 
+mod history;
 mod live;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::raft::{AsOf, Error, ReadMode};
 #[test]
 fn every_reason_becomes_a_status_that_says_so() {
     let reasons: Vec<_> = (1..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
-    assert_eq!(reasons.len(), 21, "all reasons of the proto, which are numbered without a gap");
+    assert_eq!(reasons.len(), 29, "all reasons of the proto, which are numbered without a gap");
     for reason in reasons {
         let status = status::rejected(&rejection(reason, "", "why"));
         assert_eq!(status.code() as i32, status_code(reason) as i32);
@@ -104,7 +105,13 @@ fn what_tonic_refuses_is_bad_input() {
 }
 
 fn options(consistency: Consistency, revision: u64, max_staleness_ms: u64, as_of_ms: u64) -> ReadOptions {
-    ReadOptions { consistency: consistency.into(), revision, max_staleness_ms, as_of_ms }
+    ReadOptions {
+        consistency: consistency.into(),
+        revision,
+        max_staleness_ms,
+        as_of_ms,
+        ..ReadOptions::default()
+    }
 }
 
 #[test]
@@ -135,6 +142,7 @@ fn options_that_contradict_each_other_are_refused_with_the_field() {
         (options(Linearizable, 0, 5, 0), "options.max_staleness_ms"),
         (options(AtLeast, 5, 0, 5), "options.as_of_ms"),
         (ReadOptions { consistency: 99, ..ReadOptions::default() }, "options.consistency"),
+        (ReadOptions { unit_edition: 3, ..ReadOptions::default() }, "options.unit_edition"),
     ];
     for (options, field) in cases {
         let refused: Rejection = mode(Some(&options)).unwrap_err();
@@ -201,7 +209,12 @@ async fn reflection_shows_the_public_api_with_everything_it_needs() {
         names,
         [
             "dancu.cluster.v1.ClusterAdmin",
+            "dancu.registry.v1.AdminUnits",
+            "dancu.registry.v1.Credentials",
+            "dancu.registry.v1.DataAccess",
+            "dancu.registry.v1.EidAccount",
             "dancu.registry.v1.PopulationRegistry",
+            "dancu.registry.v1.UinManagement",
             "dancu.registry.v1.Verification",
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",

@@ -4,146 +4,20 @@
 //! success when the script is over. It keeps the request ids it saw, so that a test can say how often and under which
 //! id the client asked.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+mod fake;
+
 use std::time::Duration;
 
-use futures::stream::BoxStream;
-use futures::{StreamExt, stream};
 use tokio::net::TcpListener;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use self::fake::{Act, Fake};
 use super::*;
-use crate::proto::registry::population_registry_server::{PopulationRegistry, PopulationRegistryServer};
-use crate::proto::registry::*;
-
-/// What the server does with a call.
-#[derive(Clone)]
-enum Act {
-    /// Answers with this status.
-    Fail(Status),
-    /// Answers nothing until the caller gives up.
-    Hang,
-    /// Import: answers this many chunks, then breaks the stream.
-    BreakAfter(usize),
-}
-
-/// A scripted server.
-#[derive(Clone, Default)]
-struct Fake {
-    script: Arc<Mutex<VecDeque<Act>>>,
-    /// Request ids of calls, chunk numbers of imports, in the order they came.
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Fake {
-    /// Serves on a free port; returns the address.
-    async fn start(acts: impl IntoIterator<Item = Act>) -> (Self, String) {
-        let fake = Self { script: Arc::new(Mutex::new(acts.into_iter().collect())), ..Self::default() };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let service = PopulationRegistryServer::new(fake.clone());
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener)));
-        (fake, address)
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn next_act(&self) -> Option<Act> {
-        self.script.lock().unwrap().pop_front()
-    }
-
-    async fn act(&self, context: Option<RequestContext>) -> Result<(), Status> {
-        self.seen.lock().unwrap().push(context.unwrap_or_default().request_id);
-        match self.next_act() {
-            Some(Act::Fail(status)) => Err(status),
-            Some(Act::Hang) => std::future::pending().await,
-            Some(Act::BreakAfter(_)) | None => Ok(()),
-        }
-    }
-}
-
-#[tonic::async_trait]
-impl PopulationRegistry for Fake {
-    async fn create_person(
-        &self,
-        request: Request<CreatePersonRequest>,
-    ) -> Result<Response<WriteResponse>, Status> {
-        self.act(request.into_inner().context).await?;
-        Ok(Response::new(WriteResponse::default()))
-    }
-
-    async fn read_person(
-        &self,
-        request: Request<ReadPersonRequest>,
-    ) -> Result<Response<ReadPersonResponse>, Status> {
-        self.act(request.into_inner().context).await?;
-        Ok(Response::new(ReadPersonResponse::default()))
-    }
-
-    type ImportStream = BoxStream<'static, Result<ImportResponse, Status>>;
-
-    async fn import(
-        &self,
-        request: Request<Streaming<ImportRequest>>,
-    ) -> Result<Response<Self::ImportStream>, Status> {
-        let left = match self.next_act() {
-            Some(Act::Fail(status)) => return Err(status),
-            Some(Act::Hang) => std::future::pending().await,
-            Some(Act::BreakAfter(chunks)) => chunks,
-            None => usize::MAX,
-        };
-        let state = (request.into_inner(), self.clone(), left);
-        let answers = stream::unfold(state, |(mut chunks, fake, left)| async move {
-            let chunk = chunks.message().await.ok()??;
-            fake.seen.lock().unwrap().push(format!("{}/{}", chunk.context?.request_id, chunk.chunk));
-            if left == 0 {
-                return Some((Err(Status::unavailable("broken by the script")), (chunks, fake, 0)));
-            }
-            let created = u32::try_from(chunk.persons.len()).unwrap();
-            let answer = ImportResponse { chunk: chunk.chunk, created, ..ImportResponse::default() };
-            Some((Ok(answer), (chunks, fake, left - 1)))
-        });
-        Ok(Response::new(answers.boxed()))
-    }
-
-    async fn update_person(
-        &self,
-        _: Request<UpdatePersonRequest>,
-    ) -> Result<Response<WriteResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn patch_person(&self, _: Request<PatchPersonRequest>) -> Result<Response<WriteResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn commit_batch(
-        &self,
-        _: Request<CommitBatchRequest>,
-    ) -> Result<Response<CommitBatchResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn batch_read_persons(
-        &self,
-        _: Request<BatchReadPersonsRequest>,
-    ) -> Result<Response<BatchReadPersonsResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn read_person_history(
-        &self,
-        _: Request<ReadPersonHistoryRequest>,
-    ) -> Result<Response<ReadPersonHistoryResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-}
+use crate::proto::registry::verify_stream_response::Result as Answer;
+use crate::proto::registry::{
+    CreatePerson, ErrorReason, Person, PersonKey, ReadOptions, StreamError, Subject, VerifyStreamResponse,
+};
 
 /// A status as dancu's server makes it.
 fn refusal(code: Code, reason: &str, metadata: &[(&str, &str)], retry_after: Option<Duration>) -> Status {
@@ -304,6 +178,53 @@ async fn an_import_stops_at_a_chunk_that_is_refused() {
     let mut import = client.import(client.context());
     import.send(vec![Person::default()]).await.unwrap();
     assert_eq!(import.finish().await.unwrap_err().reason(), ErrorReason::TooLarge);
+}
+
+/// Sends eight verifications; returns all answers.
+async fn verify_eight(client: &Client) -> Vec<VerifyStreamResponse> {
+    let mut session = client.verify_stream();
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        answers.extend(session.send(Subject::default(), ReadOptions::default()).await.unwrap());
+    }
+    answers.extend(session.finish().await.unwrap());
+    let sequences: Vec<_> = answers.iter().map(|answer| answer.sequence).collect();
+    assert_eq!(sequences, (1..=8).collect::<Vec<_>>());
+    answers
+}
+
+#[tokio::test]
+async fn a_verification_stream_goes_on_after_a_break_with_what_was_not_answered() {
+    let (first, a) = Fake::start([Act::BreakAfter(2)]).await;
+    let (second, b) = Fake::start([]).await;
+    let client = client(&[&a, &b], LONG, LONG);
+    for answer in verify_eight(&client).await {
+        assert!(matches!(answer.result, Some(Answer::Response(_))));
+    }
+    assert_eq!(first.seen(), ["1", "2", "3"]);
+    assert_eq!(second.seen(), (3..=8).map(|sequence| sequence.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_error_of_one_request_is_its_answer_and_one_of_the_node_is_asked_elsewhere() {
+    let error = |code: Code, reason: ErrorReason| StreamError {
+        code: code as i32,
+        reason: reason.into(),
+        message: "scripted".to_owned(),
+    };
+    let missing = Act::ErrorAt(2, error(Code::NotFound, ErrorReason::PersonNotFound));
+    let (fake, address) = Fake::start([missing]).await;
+    let answers = verify_eight(&client(&[&address], LONG, LONG)).await;
+    let failed: Vec<_> =
+        answers.iter().filter(|a| matches!(a.result, Some(Answer::Error(_)))).map(|a| a.sequence).collect();
+    assert_eq!((failed, fake.seen().len()), (vec![3], 8));
+
+    let cut_off = Act::ErrorAt(2, error(Code::Unavailable, ErrorReason::NoQuorum));
+    let (_, a) = Fake::start([cut_off]).await;
+    let (second, b) = Fake::start([]).await;
+    let answers = verify_eight(&client(&[&a, &b], LONG, LONG)).await;
+    assert!(answers.iter().all(|answer| matches!(answer.result, Some(Answer::Response(_)))));
+    assert_eq!(second.seen().first().map(String::as_str), Some("3"));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! CreatePerson, UpdatePerson, PatchPerson: one write as one command.
+//! One write as one command: what every method that changes a person goes through.
 
 use tonic::Status;
 
-use super::super::call::Call;
-use super::super::status;
+use super::call::Call;
+use super::status;
 use crate::domain::validate;
 use crate::proto::registry::write::Write as Op;
 use crate::proto::registry::{RequestContext, Write, WriteOutcome, WriteResponse, write_outcome};
@@ -19,7 +19,8 @@ pub async fn one(
     let context = writer(call, context)?;
     let write = Write { write: Some(status::required(op, field)?) };
     validate::write(&write).map_err(|rejection| status::rejected(&rejection))?;
-    let command = Command { context: Some(context), op: Some(command::Op::Write(write)) };
+    let command =
+        Command { context: Some(context), op: Some(command::Op::Write(write)), ..Command::default() };
     let Reply { reply, revision } = call.write(command).await?;
     let outcome = match reply {
         Some(reply::Reply::Write(WriteOutcome { outcome: Some(outcome) })) => outcome,

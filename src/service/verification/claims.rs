@@ -1,50 +1,19 @@
-//! Verification: claims in, verdicts out. What comparing means is `domain::matching`; here people are found and verdicts
-//! gathered, all of a batch from one view.
+//! Verify and BatchVerify: what comparing means is `domain::matching`; here people are found and verdicts gathered, all
+//! of a batch from one view.
 
-use std::sync::Arc;
+use tonic::Status;
 
-use tonic::{Request, Response, Status};
-
-use super::call::Call;
-use super::read::{Found, View, run_batch};
-use super::{Shared, read, status};
-use crate::domain::matching;
-use crate::domain::validate;
-use crate::proto::registry::verification_server::Verification;
+use super::super::call::Call;
+use super::super::read::{self, Found, View, run_batch};
+use super::super::status;
+use crate::domain::{matching, validate};
 use crate::proto::registry::{
     AttributeVerdict, BatchVerifyRequest, BatchVerifyResponse, Claim, Person, Subject, SubjectResult,
     Verdict, VerifyRequest, VerifyResponse,
 };
 
-/// The service.
-pub(super) struct Verifier {
-    shared: Arc<Shared>,
-}
-
-impl Verifier {
-    /// The service of this node.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
-    }
-}
-
-#[tonic::async_trait]
-impl Verification for Verifier {
-    async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        verify(&call, request.into_inner()).await.map(Response::new)
-    }
-
-    async fn batch_verify(
-        &self,
-        request: Request<BatchVerifyRequest>,
-    ) -> Result<Response<BatchVerifyResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        batch_verify(&call, request.into_inner()).await.map(Response::new)
-    }
-}
-
-async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyResponse, Status> {
+/// The verdicts on one person.
+pub async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let subject = status::required(request.subject, "subject")?;
     validate::subject(&subject).map_err(|rejection| status::rejected(&rejection))?;
@@ -56,7 +25,8 @@ async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyResponse, S
     Ok(VerifyResponse { meta: Some(meta), all_match, verdicts, resolution: Some(resolution) })
 }
 
-async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<BatchVerifyResponse, Status> {
+/// The verdicts on several people, from one view.
+pub async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<BatchVerifyResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     validate::subjects(&request.subjects).map_err(|rejection| status::rejected(&rejection))?;
     let view = call.read(request.options.as_ref()).await?;
@@ -88,8 +58,8 @@ fn result(view: &View, subject: &Subject, position: usize) -> Result<SubjectResu
 }
 
 /// The verdicts in the order of the claims, and whether all are MATCH.
-fn compare(person: &Person, claims: &[Claim]) -> (Vec<AttributeVerdict>, bool) {
-    let verdicts: Vec<_> = claims.iter().map(|claim| matching::verify(person, claim)).collect();
+pub fn compare(person: &Person, claims: &[Claim]) -> (Vec<AttributeVerdict>, bool) {
+    let verdicts = matching::verify(person, claims);
     let all_match = verdicts.iter().all(|verdict| verdict.verdict() == Verdict::Match);
     (verdicts, all_match)
 }

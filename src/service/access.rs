@@ -1,0 +1,131 @@
+//! DataAccess: parts of a record, by field or by procedure, and households. What a part holds is `domain::access`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::call::Call;
+use super::read::{Found, run_batch, shown, valid_key};
+use super::{Shared, status};
+use crate::domain::access;
+use crate::domain::command::Alias;
+use crate::proto::registry::data_access_server::DataAccess;
+use crate::proto::registry::{
+    HouseholdMember, HouseholdRole, ListAttributeSetsRequest, ListAttributeSetsResponse, Person, PersonField,
+    ReadAttributeSetRequest, ReadAttributeSetResponse, ReadHouseholdRequest, ReadHouseholdResponse,
+    ReadPersonAttributesRequest, ReadPersonAttributesResponse,
+};
+
+/// The service.
+pub(super) struct Access {
+    shared: Arc<Shared>,
+}
+
+impl Access {
+    /// The service of this node.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+#[tonic::async_trait]
+impl DataAccess for Access {
+    async fn read_person_attributes(
+        &self,
+        request: Request<ReadPersonAttributesRequest>,
+    ) -> Result<Response<ReadPersonAttributesResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        attributes(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn read_attribute_set(
+        &self,
+        request: Request<ReadAttributeSetRequest>,
+    ) -> Result<Response<ReadAttributeSetResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        attribute_set(&call, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_attribute_sets(
+        &self,
+        request: Request<ListAttributeSetsRequest>,
+    ) -> Result<Response<ListAttributeSetsResponse>, Status> {
+        let _call = self.shared.admit(&request)?;
+        Ok(Response::new(ListAttributeSetsResponse { sets: access::attribute_sets() }))
+    }
+
+    async fn read_household(
+        &self,
+        request: Request<ReadHouseholdRequest>,
+    ) -> Result<Response<ReadHouseholdResponse>, Status> {
+        let call = self.shared.admit(&request)?;
+        household(&call, request.into_inner()).await.map(Response::new)
+    }
+}
+
+async fn attributes(
+    call: &Call,
+    request: ReadPersonAttributesRequest,
+) -> Result<ReadPersonAttributesResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    let key = valid_key(request.key, "key")?;
+    let fields = access::fields(&request.fields).map_err(|rejection| status::rejected(&rejection))?;
+    let view = call.read(request.options.as_ref()).await?;
+    let Found { person, resolution } = view.only(&key, "key")?;
+    Ok(ReadPersonAttributesResponse {
+        meta: Some(call.meta_of_read(&view, person.record_revision)),
+        person: Some(shown(access::part(person, &fields), request.options.as_ref())),
+        resolution: Some(resolution),
+    })
+}
+
+async fn attribute_set(
+    call: &Call,
+    request: ReadAttributeSetRequest,
+) -> Result<ReadAttributeSetResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    let context = request.context.unwrap_or_default();
+    let set = access::set_of(&context.procedure_code).map_err(|rejection| status::rejected(&rejection))?;
+    let key = valid_key(request.key, "key")?;
+    let view = call.read(request.options.as_ref()).await?;
+    let Found { person, resolution } = view.only(&key, "key")?;
+    let fields: Vec<PersonField> = set.fields().collect();
+    Ok(ReadAttributeSetResponse {
+        meta: Some(call.meta_of_read(&view, person.record_revision)),
+        set: Some(set),
+        person: Some(shown(access::part(person, &fields), request.options.as_ref())),
+        resolution: Some(resolution),
+    })
+}
+
+async fn household(call: &Call, request: ReadHouseholdRequest) -> Result<ReadHouseholdResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    let key = valid_key(request.key, "key")?;
+    let view = call.read(request.options.as_ref()).await?;
+    let person = view.only(&key, "key")?.person;
+    let meta = Some(call.meta_of_read(&view, person.record_revision));
+    let residence_file_no = person.residence_file_no;
+    if residence_file_no.is_empty() {
+        return Ok(ReadHouseholdResponse { meta, ..ReadHouseholdResponse::default() });
+    }
+    let alias = Alias::Household(residence_file_no.clone());
+    let rows = run_batch(move || {
+        // As many as a household may have.
+        view.state.holders(&alias, usize::MAX).map_err(|error| view.failed(&error))
+    })
+    .await?;
+    let mut members: Vec<_> = rows.into_iter().filter_map(|row| row.person).map(member).collect();
+    // They come by uid, and the sort keeps that order among equals.
+    members.sort_by_key(|member| member.role() != HouseholdRole::Head);
+    Ok(ReadHouseholdResponse { meta, residence_file_no, members })
+}
+
+fn member(person: Person) -> HouseholdMember {
+    HouseholdMember {
+        person_uid: person.uid,
+        role: person.household_role,
+        birth_name: person.birth_name,
+        personal_id: person.personal_id,
+        old_id_numbers: person.old_id_numbers,
+    }
+}

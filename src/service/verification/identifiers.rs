@@ -1,0 +1,104 @@
+//! VerifyIdentifierLink and ResolveIdentifier: what personal ids and CMND numbers have to do with each other.
+
+use tonic::Status;
+
+use super::super::call::Call;
+use super::super::read::Found;
+use super::super::status;
+use crate::domain::command::Alias;
+use crate::domain::validate;
+use crate::proto::registry::person_key::Key;
+use crate::proto::registry::{
+    IdentifierLink, IdentifierStatus, Person, PersonKey, ResolveIdentifierRequest, ResolveIdentifierResponse,
+    VerifyIdentifierLinkRequest, VerifyIdentifierLinkResponse,
+};
+
+/// Whether a CMND number and a personal id are one person's. A number that is nobody's is linked to nothing: that is
+/// an answer, and no error.
+pub async fn link(
+    call: &Call,
+    request: VerifyIdentifierLinkRequest,
+) -> Result<VerifyIdentifierLinkResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    validate::old_id(&request.old_id_number, "old_id_number")
+        .and_then(|()| validate::personal_id(&request.personal_id, "personal_id"))
+        .map_err(|rejection| status::rejected(&rejection))?;
+    let view = call.read(request.options.as_ref()).await?;
+    let key = PersonKey { key: Some(Key::PersonalId(request.personal_id)) };
+    let Ok(Found { person, resolution }) = view.person(&key, "personal_id")? else {
+        let meta = Some(call.meta_of_read(&view, 0));
+        let link = IdentifierLink::NotLinked.into();
+        return Ok(VerifyIdentifierLinkResponse { meta, link, resolution: None });
+    };
+    let link = if person.old_id_numbers.contains(&request.old_id_number) {
+        let number = Alias::OldId(request.old_id_number);
+        // Two are enough to know that the number does not tell which.
+        let holders = view.state.holders(&number, 2).map_err(|error| view.failed(&error))?;
+        if holders.len() == 1 { IdentifierLink::Linked } else { IdentifierLink::Ambiguous }
+    } else {
+        IdentifierLink::NotLinked
+    };
+    Ok(VerifyIdentifierLinkResponse {
+        meta: Some(call.meta_of_read(&view, person.record_revision)),
+        link: link.into(),
+        resolution: Some(resolution),
+    })
+}
+
+/// What became of a personal id.
+pub async fn resolve(
+    call: &Call,
+    request: ResolveIdentifierRequest,
+) -> Result<ResolveIdentifierResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    validate::personal_id(&request.personal_id, "personal_id")
+        .map_err(|rejection| status::rejected(&rejection))?;
+    let view = call.read(request.options.as_ref()).await?;
+    let key = PersonKey { key: Some(Key::PersonalId(request.personal_id.clone())) };
+    let Found { person, .. } = view.only(&key, "personal_id")?;
+    let (status, chain) = fate(&person, &request.personal_id);
+    Ok(ResolveIdentifierResponse {
+        meta: Some(call.meta_of_read(&view, person.record_revision)),
+        status: status.into(),
+        chain,
+        person_uid: person.uid,
+    })
+}
+
+/// What became of one of a person's numbers, and those that followed it. A record lists its cancelled numbers in the
+/// order in which they ended, the active one comes after them all.
+fn fate(person: &Person, number: &str) -> (IdentifierStatus, Vec<String>) {
+    if person.personal_id == number {
+        return (IdentifierStatus::Active, Vec::new());
+    }
+    let cancelled = &person.cancelled_personal_ids;
+    let ended = cancelled.iter().position(|id| id == number).map_or(cancelled.len(), |place| place + 1);
+    let active = Some(&person.personal_id).filter(|id| !id.is_empty());
+    let chain: Vec<_> = cancelled[ended..].iter().chain(active).cloned().collect();
+    let status = if chain.is_empty() { IdentifierStatus::Cancelled } else { IdentifierStatus::Superseded };
+    (status, chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_follow_each_other_in_the_order_in_which_they_ended() {
+        let person = |cancelled: &[&str], active: &str| Person {
+            personal_id: active.to_owned(),
+            cancelled_personal_ids: cancelled.iter().map(ToString::to_string).collect(),
+            ..Person::default()
+        };
+        let cases = [
+            (person(&[], "c"), "c", IdentifierStatus::Active, vec![]),
+            (person(&["a", "b"], "c"), "a", IdentifierStatus::Superseded, vec!["b", "c"]),
+            (person(&["a", "b"], "c"), "b", IdentifierStatus::Superseded, vec!["c"]),
+            (person(&["a", "b"], ""), "a", IdentifierStatus::Superseded, vec!["b"]),
+            (person(&["a", "b"], ""), "b", IdentifierStatus::Cancelled, vec![]),
+        ];
+        for (person, number, status, chain) in cases {
+            assert_eq!(fate(&person, number), (status, chain.iter().map(ToString::to_string).collect()));
+        }
+    }
+}
