@@ -1,8 +1,11 @@
-//! What every answer says about itself: how fresh it is, who gave it, and how the key led to the person.
+//! What answers have in common: what each says about itself (how fresh it is, who gave it, how the key led to the person),
+//! and what a write did.
 
 use serde_json::{Value, json};
 
-use crate::proto::registry::{Consistency, KeyResolution, ResponseMeta};
+use super::Failure;
+use super::output::Output;
+use crate::proto::registry::{Consistency, KeyResolution, ResponseMeta, WriteResponse};
 
 /// What an answer says about itself, in one line.
 pub fn meta_text(meta: &ResponseMeta) -> String {
@@ -34,16 +37,63 @@ pub fn meta_json(meta: &ResponseMeta) -> Value {
     })
 }
 
-/// How the key led to the person, as a line; empty when there is nothing to say.
+/// How the key led to the person, a line each; empty when there is nothing to say.
 pub fn resolution_text(how: &KeyResolution) -> String {
-    match (how.cancelled, how.superseded_by.as_str()) {
+    let merged = match how.merged_from {
+        0 => String::new(),
+        uid => format!("this record, {uid}, was merged into the one shown\n"),
+    };
+    let cancelled = match (how.cancelled, how.superseded_by.as_str()) {
         (false, _) => String::new(),
         (true, "") => "this number was cancelled\n".to_owned(),
         (true, number) => format!("this number was cancelled; {number} took its place\n"),
-    }
+    };
+    merged + &cancelled
 }
 
 /// How the key led to the person, as JSON.
 pub fn resolution_json(how: &KeyResolution) -> Value {
-    json!({ "cancelled": how.cancelled, "superseded_by": how.superseded_by })
+    json!({ "cancelled": how.cancelled, "superseded_by": how.superseded_by, "merged_from": how.merged_from })
+}
+
+/// The word of an enum value: its proto name without the prefix, in lower case; empty when it is unspecified.
+pub fn word(name: &str, prefix: &str) -> String {
+    match name.trim_start_matches(prefix) {
+        "UNSPECIFIED" => String::new(),
+        word => word.to_lowercase(),
+    }
+}
+
+/// Prints what a write did.
+///
+/// # Errors
+/// As [`Output::result`].
+pub fn written(output: &Output, answer: &WriteResponse) -> Result<(), Failure> {
+    let meta = answer.meta.clone().unwrap_or_default();
+    let written = answer.written.clone().unwrap_or_default();
+    output.result(
+        || {
+            json!({
+                "person_uid": written.person_uid,
+                "record_revision": written.record_revision,
+                "changed": written.changed,
+                "new_personal_id": written.new_personal_id,
+                "others": written.others,
+                "meta": meta_json(&meta),
+            })
+        },
+        || {
+            let did = if written.changed { "written" } else { "nothing to change" };
+            let (uid, revision) = (written.person_uid, written.record_revision);
+            let mut text = format!("{did}: person {uid}, record revision {revision}\n");
+            if !written.new_personal_id.is_empty() {
+                text += &format!("new personal id: {}\n", written.new_personal_id);
+            }
+            if !written.others.is_empty() {
+                let others: Vec<_> = written.others.iter().map(u64::to_string).collect();
+                text += &format!("changed with it: {}\n", others.join(", "));
+            }
+            text + &meta_text(&meta)
+        },
+    )
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
-use super::Failure;
+use super::{Failure, json};
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::proto::registry::person_key::Key;
-use crate::proto::registry::{Consistency, PersonKey, ReadOptions};
+use crate::proto::registry::{Consistency, CredentialKey, PersonKey, ReadOptions};
 
 /// Whom to ask, and for whom.
 #[derive(Args, Clone)]
@@ -83,18 +83,22 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// How fresh an answer must be.
+/// How fresh an answer must be, and in which edition it gives addresses.
 #[derive(Args, Clone)]
 pub struct Freshness {
     /// linearizable, at-least=REVISION, stale=MILLISECONDS, as-of=REVISION or as-of=TIME (like 2026-01-31T10:00:00Z)
     #[arg(long, default_value = "linearizable", value_parser = read_options)]
     consistency: ReadOptions,
+    /// Give the addresses of records in this edition of administrative units, where it has exactly one unit for them
+    #[arg(long, value_name = "EDITION")]
+    unit_edition: Option<json::UnitEdition>,
 }
 
 impl Freshness {
     /// The read mode as the API takes it.
     pub fn options(&self) -> ReadOptions {
-        self.consistency
+        let unit_edition = self.unit_edition.map_or(0, json::UnitEdition::to_proto);
+        ReadOptions { unit_edition, ..self.consistency }
     }
 }
 
@@ -134,6 +138,9 @@ pub struct Whom {
     /// The registry's internal id
     #[arg(long)]
     uid: Option<u64>,
+    /// A paper or card, as TYPE=NUMBER: driving_licence=790123456789
+    #[arg(long, value_parser = credential_key)]
+    credential: Option<CredentialKey>,
 }
 
 impl Whom {
@@ -142,8 +149,42 @@ impl Whom {
         let id = self.id.clone().map(Key::PersonalId);
         let old = || self.old_id.clone().map(Key::OldIdNumber);
         let uid = || self.uid.map(Key::PersonUid);
-        PersonKey { key: id.or_else(old).or_else(uid) }
+        let credential = || self.credential.clone().map(Key::Credential);
+        PersonKey { key: id.or_else(old).or_else(uid).or_else(credential) }
     }
+}
+
+/// One of several people in a command: as in [`Whom`], in one word.
+pub fn person_key(text: &str) -> Result<PersonKey, String> {
+    let digits = |count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    let key = match text.split_once('=') {
+        Some(("uid", uid)) => Key::PersonUid(uid.parse().map_err(|_| "expected uid=NUMBER".to_owned())?),
+        Some(("id", number)) => Key::PersonalId(number.to_owned()),
+        Some(("old-id", number)) => Key::OldIdNumber(number.to_owned()),
+        Some(_) => Key::Credential(credential_key(text)?),
+        None if digits(12) => Key::PersonalId(text.to_owned()),
+        None if digits(9) => Key::OldIdNumber(text.to_owned()),
+        None => return Err("expected a personal id, a CMND number, uid=NUMBER or TYPE=NUMBER".to_owned()),
+    };
+    Ok(PersonKey { key: Some(key) })
+}
+
+/// A paper or card as TYPE=NUMBER.
+pub fn credential_key(text: &str) -> Result<CredentialKey, String> {
+    let parts = text.split_once('=').and_then(|(kind, number)| {
+        Some(CredentialKey {
+            r#type: json::CredentialType::from_str(kind, false).ok()?.to_proto(),
+            number: number.to_owned(),
+        })
+    });
+    parts.ok_or_else(|| {
+        let kinds: Vec<_> = json::CredentialType::value_variants()
+            .iter()
+            .filter_map(clap::ValueEnum::to_possible_value)
+            .collect();
+        let kinds: Vec<_> = kinds.iter().map(clap::builder::PossibleValue::get_name).collect();
+        format!("expected TYPE=NUMBER; the types are {}", kinds.join(", "))
+    })
 }
 
 #[cfg(test)]
@@ -166,6 +207,25 @@ mod tests {
         }
         for bad in ["", "stale", "stale=", "stale=-1", "linearizable=1", "as-of=yesterday", "eventual"] {
             assert!(read_options(bad).is_err(), "accepted {bad:?}");
+        }
+    }
+
+    #[test]
+    fn people_are_named_in_one_word() {
+        let licence =
+            CredentialKey { r#type: json::CredentialType::DrivingLicence.to_proto(), number: "79=1".into() };
+        for (text, key) in [
+            ("001190000001", Key::PersonalId("001190000001".into())),
+            ("271450001", Key::OldIdNumber("271450001".into())),
+            ("id=1", Key::PersonalId("1".into())),
+            ("old-id=1", Key::OldIdNumber("1".into())),
+            ("uid=7", Key::PersonUid(7)),
+            ("driving_licence=79=1", Key::Credential(licence)),
+        ] {
+            assert_eq!(person_key(text), Ok(PersonKey { key: Some(key) }), "{text}");
+        }
+        for bad in ["", "7", "uid=x", "licence=1", "00119000000x", "٠٠١"] {
+            assert!(person_key(bad).is_err(), "accepted {bad:?}");
         }
     }
 }

@@ -28,6 +28,14 @@ impl Failure {
             Self::Fault(_) => 4,
         }
     }
+
+    /// The same for a question that is answered by yes or no: exit code 1 says no, and never that there is no answer.
+    pub fn unanswered(self) -> Self {
+        match self {
+            Self::Negative(text) => Self::Input(text),
+            other => other,
+        }
+    }
 }
 
 /// Turns a failed read or write of a file into an input failure that names the file.

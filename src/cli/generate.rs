@@ -1,4 +1,5 @@
-//! `dancu generate`: a synthetic population as NDJSON, one person a line. Nothing is held in memory but that line.
+//! `dancu generate`: a synthetic population as NDJSON, one person a line, some of them in the other Unicode form as in
+//! real files. Nothing is held in memory but that line.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -7,7 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use unicode_normalization::UnicodeNormalization;
 
+use super::json::Texts as _;
 use super::{Failure, json};
 use crate::domain::population::Population;
 
@@ -57,7 +60,11 @@ pub fn write(seed: u64, people: Range<u64>, progress: &ProgressBar, to: impl Wri
     let population = Population::new(seed);
     let mut to = BufWriter::with_capacity(1 << 16, to);
     for index in people {
-        serde_json::to_writer(&mut to, &json::Person::from(population.person(index)))?;
+        let mut person = json::Person::from(population.person(index));
+        if population.is_decomposed(index) {
+            person.texts(&mut |text| *text = text.nfd().collect());
+        }
+        serde_json::to_writer(&mut to, &person)?;
         to.write_all(b"\n")?;
         progress.inc(1);
     }

@@ -3,18 +3,21 @@
 //! ```text
 //! node       runs a node                     generate   a synthetic population
 //! dev        runs a whole cluster            import     people from a file, resumable
-//! demo       shows what a cluster withstands person     one record
+//! demo       shows what a cluster withstands register   people, events, numbers, papers, households
 //! cluster    for operators                   verify     claims about one person
+//! unit       administrative units
 //!
-//! connect    options that lead to a cluster  fleet      node processes, for the demo and the tests
-//! output     text or JSON on standard output json       the JSON form of a person
-//! failure    exit codes                      serving    one node within this process
-//! answer     what an answer says of itself   forming    a cluster of nodes on this machine
+//! help       `dancu --help` in groups        fleet      node processes, for the demo and the tests
+//! connect    options that lead to a cluster  serving    one node within this process
+//! output     text or JSON on standard output forming    a cluster of nodes on this machine
+//! failure    exit codes                      json       the JSON form of people and events
+//! answer     what answers have in common
 //! ```
 //!
 //! Results go to standard output, everything else (progress, logs, errors) to standard error, so that output can be
 //! piped. Exit codes: 0 done, 1 the answer is no, 2 wrong command line, configuration or input, 3 no cluster could be
-//! reached, 4 a fault of a node.
+//! reached, 4 a fault of a node. Questions of yes or no keep 1 for "no": that there is no such person is 2 there. `verify`
+//! has those three alone, yes, no and no answer.
 
 mod answer;
 mod cluster;
@@ -25,17 +28,19 @@ mod failure;
 pub mod fleet;
 pub mod forming;
 mod generate;
+mod help;
 mod import;
 pub mod json;
 mod node;
 mod output;
-mod person;
+mod register;
 mod serving;
+mod unit;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::failure::Failure;
 use self::output::Output;
@@ -64,20 +69,24 @@ enum Command {
     Cluster(cluster::Command),
     /// Write a synthetic population as NDJSON, the same for the same seed on every machine
     Generate(generate::Args),
-    /// Add the people of an NDJSON file; run again after a break, it adds nobody twice
+    /// Add the people of an NDJSON or CSV file; run again after a break, it adds nobody twice
     Import(import::Args),
-    /// Read or write one person
-    #[command(subcommand)]
-    Person(person::Command),
-    /// Check what was claimed about a person: exit code 0 when all matches, 1 when not
-    Verify(verify::Args),
+    #[command(flatten)]
+    Register(register::Command),
+    /// Check what was claimed about a person
+    ///
+    /// Exit codes: 0 when all matches; 1 when something does not match, or the register holds nothing to compare it
+    /// with; 2 when there is no answer: a malformed claim or command line, no such person, no node that answers.
+    Verify(Box<verify::Args>),
+    /// Look up an administrative unit, and what it became in the other edition: dancu unit 24 --edition v63 --to v34
+    Unit(unit::Args),
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     crate::telemetry::abort_on_panic();
-    let cli = Cli::parse();
-    match run(cli) {
+    let cli = Cli::from_arg_matches(&help::grouped(Cli::command()).get_matches());
+    match run(cli.unwrap_or_else(|error| error.exit())) {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("dancu: {failure}");
@@ -102,18 +111,25 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Cluster(command) => cluster::run(command, &output).await,
             Command::Generate(args) => generate::run(&args),
             Command::Import(args) => import::run(args, &output).await,
-            Command::Person(command) => person::run(command, &output).await,
-            Command::Verify(args) => verify::run(args, &output).await,
+            Command::Register(command) => register::run(command, &output).await,
+            Command::Verify(args) => verify::run(*args, &output).await,
+            Command::Unit(args) => unit::run(args, &output).await,
         }
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
+        help::grouped(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_its_group_in_the_help() {
+        let help = help::grouped(Cli::command()).render_help().to_string();
+        assert!(help.contains("\nThe register:\n") && !help.contains("Others:"), "{help}");
     }
 }

@@ -4,12 +4,14 @@
 //! mod       the order of the steps, the report, the exit code
 //! stage     the node processes, and what happened so far
 //! steps     one function for each step
+//! uses      the step that shows what a register is for
 //! narrator  what is said, and whether it came true
 //! ```
 
 mod narrator;
 mod stage;
 mod steps;
+mod uses;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,6 +66,7 @@ async fn tell(args: &Args, folder: &Path, output: &Output) -> Result<ExitCode, F
     stage.import(&mut narrator, args.count, args.seed).await?;
     stage.verify(&mut narrator).await?;
     stage.write_here_read_there(&mut narrator).await?;
+    stage.uses(&mut narrator).await?;
     let load = stage.load()?;
     stage.kill_leader(&mut narrator, &load).await?;
     stage.add_province(&mut narrator, &load).await?;

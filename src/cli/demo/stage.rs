@@ -28,8 +28,8 @@ pub struct Stage {
     pub(super) clients: Vec<Client>,
     /// Who was imported: their population, and how many of it.
     pub(super) population: Option<(Population, u64)>,
-    /// Whom the two provinces wrote and verified, as it is now.
-    pub(super) witness: Option<(PersonKey, Person)>,
+    /// Whom the two provinces wrote and verified, as they are now.
+    pub(super) written: Vec<(PersonKey, Person)>,
     /// The figures of the steps so far.
     pub(super) report: Map<String, Value>,
 }
@@ -51,7 +51,14 @@ impl Stage {
             fleet.spawn(name, Role::Provincial).map_err(|e| machine(&e))?;
         }
         let folder = folder.to_path_buf();
-        Ok(Self { fleet, folder, clients: Vec::new(), population: None, witness: None, report: Map::new() })
+        Ok(Self {
+            fleet,
+            folder,
+            clients: Vec::new(),
+            population: None,
+            written: Vec::new(),
+            report: Map::new(),
+        })
     }
 
     /// The figures of the steps so far.

@@ -11,6 +11,7 @@ use crate::cli::answer::meta_text;
 use crate::cli::cluster::status_text;
 use crate::cli::fleet::load::{Ack, Load};
 use crate::cli::fleet::readback::{ReadBack, read_back};
+use crate::cli::json::Texts as _;
 use crate::cli::output::grouped;
 use crate::cli::{Failure, failure, forming, generate, import, json as person_json};
 use crate::config::Role;
@@ -26,7 +27,7 @@ use crate::proto::registry::{
 /// How often a write at one province is looked for at the other.
 const ROUNDS: u32 = 100;
 /// Positions of the provincial nodes among the fleet's.
-const PROVINCES: [usize; 2] = [3, 4];
+pub(super) const PROVINCES: [usize; 2] = [3, 4];
 
 impl Stage {
     /// Makes one cluster of the nodes.
@@ -56,7 +57,7 @@ impl Stage {
         let output = File::create(&file).map_err(|e| failure::file_failure("write", &file, &e))?;
         generate::write(seed, 0..count, &indicatif::ProgressBar::hidden(), output)
             .map_err(|e| failure::file_failure("write", &file, &e))?;
-        let job = import::Job { file, chunk: 500, name: None, rejects: None };
+        let job = import::Job { file, mapping: None, chunk: 500, name: None, rejects: None };
         let (name, tally) = import::import(&self.clients[PROVINCES[0]], job).await?;
         self.population = Some((Population::new(seed), count));
         narrator.say(&format!("   {}", tally.text()))?;
@@ -107,6 +108,9 @@ impl Stage {
             personal_id: String::new(),
             cancelled_personal_ids: Vec::new(),
             old_id_numbers: Vec::new(),
+            credentials: Vec::new(),
+            residence_file_no: String::new(),
+            household_role: 0,
             ..normalised(population.person(0))
         };
         let create = CreatePerson { person: Some(person.clone()), accept_existing: false };
@@ -125,7 +129,7 @@ impl Stage {
             let revision = answer.meta.unwrap_or_default().revision;
             seen += u32::from(answer.all_match && revision >= written.revision);
         }
-        self.witness = Some((key, person));
+        self.written.push((key, person));
         self.report.insert("writes_seen_at_the_other_province".to_owned(), json!(seen));
         narrator.holds(
             seen == ROUNDS,
@@ -167,7 +171,7 @@ impl Stage {
         let client = forming::only(&node.client_address())?;
         let member = forming::add(&self.clients[PROVINCES[0]], &node.peer_address(), PATIENCE).await?;
         forming::ready(&client, PATIENCE).await?;
-        let (key, person) = self.witness.as_ref().expect("it was written before");
+        let (key, person) = self.written.first().expect("it was written before");
         let answer = client.read(key.clone(), ReadOptions::default()).await?;
         let caught_up = begun.elapsed();
         let same = answer.person.and_then(|p| p.birth_name) == person.birth_name;
@@ -192,7 +196,7 @@ impl Stage {
                 let person = normalised(population.person(index));
                 (by_personal_id(&person), person)
             });
-            let expected = imported.chain(self.witness.clone()).chain(acks.iter().map(Ack::expected));
+            let expected = imported.chain(self.written.iter().cloned()).chain(acks.iter().map(Ack::expected));
             let held = read_back(client, expected).await?;
             let (acknowledged, found) = (grouped(held.acknowledged), grouped(held.found));
             let counts = format!(
@@ -229,8 +233,8 @@ fn by_personal_id(person: &Person) -> PersonKey {
     PersonKey { key: Some(Key::PersonalId(person.personal_id.clone())) }
 }
 
-fn claim(attribute: Attribute, value: ClaimValue) -> Claim {
-    Claim { attribute: attribute.into(), value: Some(value) }
+pub(super) fn claim(attribute: Attribute, value: ClaimValue) -> Claim {
+    Claim { attribute: attribute.into(), value: Some(value), ..Claim::default() }
 }
 
 fn given_name_patch(key: &PersonKey, name: &PersonName) -> PatchPerson {

@@ -1,20 +1,33 @@
-//! `dancu import`: adds the people of an NDJSON file, in chunks, over one stream.
+//! `dancu import`: adds the people of an NDJSON or CSV file, in chunks, over one stream.
 //!
 //! ```text
-//! source  file -> lines -> people -> chunks      the same chunks for the same file, run after run
-//! mod     chunks -> client's import session -> answers
-//! tally   answers -> counts, progress, FILE.rejects.ndjson
+//! lines    file -> lines
+//! csv      lines -> records                       mapping, cell, place    record -> person
+//! source   lines or records -> people -> chunks   the same chunks for the same file, run after run
+//! mod      chunks -> client's import session -> answers
+//! tally    answers -> counts, progress, FILE.rejects.ndjson
 //! ```
 //!
-//! **Resumable.** The import's name is a hash of the file and of the chunk size, and each chunk is applied at most once
-//! under its name and number. A second run after a break sends all chunks again: those that were applied before are
+//! **One bad row costs one row.** It is listed with its line, the field or column at fault and the reason, and the
+//! import goes on. What the rules of a record alone can tell is told before anything is sent, by the registry's own
+//! code; what depends on who is there already, the registry tells.
+//!
+//! **Resumable.** The import's name is a hash of the file, of the mapping and of the chunk size, and each chunk is applied at
+//! most once under its name and number. A second run after a break sends all chunks again: those that were applied before are
 //! answered from the request table, or, once that has forgotten them, count as people who exist already.
 //!
 //! **Text is normalised to NFC** before it is sent: sources write Vietnamese in both Unicode forms, and the registry
 //! refuses the other one. The two forms are the same text by definition. How many people it concerned is reported.
 
+mod cell;
+mod csv;
+mod lines;
+mod mapping;
+mod place;
 mod source;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,13 +39,24 @@ use super::connect::Connect;
 use super::output::Output;
 use crate::client::{Client, ImportSession};
 
+/// The example of a mapping, which explains itself.
+const MAPPING: &str = concat!("An example of a mapping:\n\n", include_str!("mapping.toml"));
+
 /// What to import.
 #[derive(clap::Args)]
+#[command(after_long_help = MAPPING)]
 pub struct Args {
     #[command(flatten)]
     connect: Connect,
-    /// NDJSON of people as `dancu generate` writes it; - for standard input
+    /// People as NDJSON, one a line as `dancu generate` writes them, or as CSV with --mapping; - for standard input
     file: PathBuf,
+    /// The file is CSV (UTF-8, its first line names the columns); this TOML file says which field each column is. See
+    /// the example below in --help
+    #[arg(long)]
+    mapping: Option<PathBuf>,
+    /// Only check the file, without a cluster: list what is no person, send nothing
+    #[arg(long)]
+    check: bool,
     /// People in a chunk
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1000))]
     chunk: u64,
@@ -40,7 +64,7 @@ pub struct Args {
     /// file when absent; for standard input a new one each time
     #[arg(long, value_parser = name)]
     name: Option<String>,
-    /// Where rejected people are listed; FILE.rejects.ndjson when absent
+    /// Where rejected rows are listed, as NDJSON of line, field, reason and detail; FILE.rejects.ndjson when absent
     #[arg(long)]
     rejects: Option<PathBuf>,
 }
@@ -58,24 +82,47 @@ fn name(text: &str) -> Result<String, String> {
 pub struct Job {
     /// The file; `-` for standard input.
     pub file: PathBuf,
+    /// What its columns are, when it is CSV; see [`Args`].
+    pub mapping: Option<PathBuf>,
     /// People in a chunk, 1 to 1000.
     pub chunk: u64,
     /// Name of the import; see [`Args`].
     pub name: Option<String>,
-    /// Where rejected people are listed; see [`Args`].
+    /// Where rejected rows are listed; see [`Args`].
     pub rejects: Option<PathBuf>,
 }
 
-/// Imports the file; 0 when everybody is in the registry, 1 when some were rejected.
+impl Job {
+    fn open(&self) -> Result<(Source, Tally), Failure> {
+        let chunk = usize::try_from(self.chunk).expect("at most 1000");
+        let source = Source::open(&self.file, self.mapping.as_deref(), chunk)?;
+        let tally = Tally::new(&self.file, self.rejects.clone(), source.length());
+        Ok((source, tally))
+    }
+}
+
+/// Imports or checks the file; 0 when everybody is in the registry, 1 when some were rejected.
 ///
 /// # Errors
 /// See [`Failure`]. What was acknowledged before a failure stays; the same command continues.
 pub async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
-    let client = args.connect.client()?;
-    let job = Job { file: args.file, chunk: args.chunk, name: args.name, rejects: args.rejects };
-    let (name, tally) = import(&client, job).await?;
+    let Args { connect, file, mapping, check: only_check, chunk, name, rejects } = args;
+    let job = Job { file, mapping, chunk, name, rejects };
+    let (name, tally) = if only_check { check(&job)? } else { import(&connect.client()?, job).await? };
     output.result(|| tally.json(&name), || tally.text())?;
     Ok(ExitCode::from(u8::from(tally.rejected() != 0)))
+}
+
+/// Reads the whole file and sends nothing.
+fn check(job: &Job) -> Result<(String, Tally), Failure> {
+    let (mut source, mut tally) = job.open()?;
+    while let Some(mut chunk) = source.next_chunk()? {
+        tally.read(&mut chunk)?;
+        tally.checked(chunk.persons.len());
+        tally.progress(source.position());
+    }
+    tally.finish()?;
+    Ok((source.name()?, tally))
 }
 
 /// Imports the file, with a progress bar on a terminal, and returns the import's name and its counts.
@@ -83,12 +130,11 @@ pub async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
 /// # Errors
 /// As [`run`].
 pub async fn import(client: &Client, job: Job) -> Result<(String, Tally), Failure> {
-    let mut source = Source::open(&job.file, usize::try_from(job.chunk).expect("at most 1000"))?;
+    let (mut source, mut tally) = job.open()?;
     let name = match job.name {
         Some(name) => name,
         None => source.name()?,
     };
-    let mut tally = Tally::new(&job.file, job.rejects, source.length());
     let mut context = client.context();
     context.request_id.clone_from(&name);
     let mut session = client.import(context);
@@ -100,17 +146,18 @@ pub async fn import(client: &Client, job: Job) -> Result<(String, Tally), Failur
 }
 
 async fn send(source: &mut Source, session: &mut ImportSession, tally: &mut Tally) -> Result<(), Failure> {
-    while let Some(chunk) = source.next_chunk()? {
-        tally.sent(chunk.lines, chunk.rejects, chunk.normalised)?;
+    while let Some(mut chunk) = source.next_chunk()? {
+        tally.read(&mut chunk)?;
         if !chunk.persons.is_empty() {
+            tally.sent(chunk.origins);
             for answer in session.send(chunk.persons).await? {
-                tally.answered(&answer)?;
+                tally.answered(&answer, |origin, why| source.reject(origin, why))?;
             }
         }
         tally.progress(source.position());
     }
     while let Some(answer) = session.answer().await? {
-        tally.answered(&answer)?;
+        tally.answered(&answer, |origin, why| source.reject(origin, why))?;
     }
     Ok(())
 }

@@ -13,14 +13,16 @@ use serde_json::{Value, json};
 use super::super::Failure;
 use super::super::failure::file_failure;
 use super::super::output::grouped;
-use crate::proto::registry::ImportResponse;
+use super::source::{Chunk, Origin};
+use crate::domain::error::reason_name;
+use crate::proto::registry::{ImportResponse, Rejection};
 
-/// A line of the input that did not become a person of the registry.
+/// A row of the input that did not become a person of the registry.
 #[derive(Serialize)]
 pub struct Reject {
-    /// Line of the input, from 1.
+    /// Its first line, from 1.
     pub line: u64,
-    /// The field at fault as a dotted path; empty when no one field is.
+    /// What is at fault, in the terms of the input: a field as a dotted path, or a column; empty when no one is.
     pub field: String,
     /// The reason, as the API names it.
     pub reason: String,
@@ -29,9 +31,10 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// A line that was not sent at all; the caller fills in which.
-    pub fn local(reason: &str, detail: String) -> Self {
-        Self { line: 0, field: String::new(), reason: reason.to_owned(), detail }
+    /// The row on a line, and why it was refused.
+    pub fn new(line: u64, why: Rejection) -> Self {
+        let reason = reason_name(why.reason()).to_owned();
+        Self { line, field: why.field, reason, detail: why.detail }
     }
 }
 
@@ -41,8 +44,10 @@ pub struct Tally {
     bar: ProgressBar,
     rejects_path: PathBuf,
     rejects: Option<BufWriter<File>>,
-    /// Lines of the chunks that have no answer yet.
-    pending: VecDeque<Vec<u64>>,
+    /// Where the people of the chunks stand that have no answer yet.
+    pending: VecDeque<Vec<Origin>>,
+    sent: bool,
+    checked: u64,
     created: u64,
     existing: u64,
     rejected: u64,
@@ -65,6 +70,8 @@ impl Tally {
             rejects_path: rejects.unwrap_or_else(beside),
             rejects: None,
             pending: VecDeque::new(),
+            sent: false,
+            checked: 0,
             created: 0,
             existing: 0,
             rejected: 0,
@@ -73,39 +80,47 @@ impl Tally {
         }
     }
 
-    /// A chunk goes out: these lines in it, those rejected on the way.
+    /// What was found on the way to a chunk's people. Takes its rejects.
     ///
     /// # Errors
     /// When the list of rejects cannot be written.
-    pub fn sent(&mut self, lines: Vec<u64>, rejects: Vec<Reject>, normalised: u64) -> Result<(), Failure> {
-        self.normalised += normalised;
-        for reject in &rejects {
-            self.reject(reject)?;
-        }
-        if !lines.is_empty() {
-            self.pending.push_back(lines);
-        }
-        Ok(())
+    pub fn read(&mut self, chunk: &mut Chunk) -> Result<(), Failure> {
+        self.normalised += chunk.normalised;
+        chunk.rejects.drain(..).try_for_each(|reject| self.reject(&reject))
     }
 
-    /// The answer to the oldest chunk that had none.
+    /// A chunk's people were found to be well-formed, which was all that was asked.
+    pub fn checked(&mut self, people: usize) {
+        self.checked += people as u64;
+    }
+
+    /// A chunk goes out, with people from these places.
+    pub fn sent(&mut self, origins: Vec<Origin>) {
+        self.sent = true;
+        self.pending.push_back(origins);
+    }
+
+    /// The answer to the oldest chunk that had none; `told` puts a rejection into the terms of the input.
     ///
     /// # Errors
     /// When the list of rejects cannot be written.
-    pub fn answered(&mut self, answer: &ImportResponse) -> Result<(), Failure> {
-        let lines = self.pending.pop_front().unwrap_or_default();
+    pub fn answered(
+        &mut self,
+        answer: &ImportResponse,
+        told: impl Fn(&Origin, Rejection) -> Reject,
+    ) -> Result<(), Failure> {
+        let origins = self.pending.pop_front().unwrap_or_default();
         self.created += u64::from(answer.created);
         self.existing += u64::from(answer.existing);
         self.revision = self.revision.max(answer.meta.as_ref().map_or(0, |meta| meta.revision));
         for reject in &answer.rejects {
             let why = reject.rejection.clone().unwrap_or_default();
-            let line = usize::try_from(reject.position).ok().and_then(|at| lines.get(at));
-            self.reject(&Reject {
-                line: line.copied().unwrap_or_default(),
-                reason: why.reason().as_str_name().trim_start_matches("ERROR_REASON_").to_owned(),
-                field: why.field,
-                detail: why.detail,
-            })?;
+            let origin = usize::try_from(reject.position).ok().and_then(|at| origins.get(at));
+            let reject = match origin {
+                Some(origin) => told(origin, why),
+                None => Reject::new(0, why),
+            };
+            self.reject(&reject)?;
         }
         Ok(())
     }
@@ -117,14 +132,18 @@ impl Tally {
         self.bar.set_message(format!("{} people, {}/s", grouped(done), grouped(rate)));
     }
 
-    /// All answers are there.
+    /// All answers are there. A list that an earlier run left behind is emptied when nobody was rejected this time.
     ///
     /// # Errors
     /// When the list of rejects cannot be written.
     pub fn finish(&mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        let flushed = self.rejects.as_mut().map_or(Ok(()), Write::flush);
-        flushed.map_err(|e| file_failure("write", &self.rejects_path, &e))
+        let finished = match &mut self.rejects {
+            Some(file) => file.flush(),
+            None if self.rejects_path.exists() => File::create(&self.rejects_path).map(drop),
+            None => Ok(()),
+        };
+        finished.map_err(|e| file_failure("write", &self.rejects_path, &e))
     }
 
     /// The import broke off: says what is safe and how to go on.
@@ -136,8 +155,8 @@ impl Tally {
              nobody is added twice."
         );
         match failure {
-            Failure::Negative(_) => Failure::Negative(text),
-            Failure::Input(_) => Failure::Input(text),
+            // Exit code 1 says that some people were rejected.
+            Failure::Negative(_) | Failure::Input(_) => Failure::Input(text),
             Failure::Unavailable(_) => Failure::Unavailable(text),
             Failure::Fault(_) => Failure::Fault(text),
         }
@@ -157,6 +176,7 @@ impl Tally {
     pub fn json(&self, name: &str) -> Value {
         json!({
             "import": name,
+            "checked": self.checked,
             "created": self.created,
             "existing": self.existing,
             "rejected": self.rejected,
@@ -174,6 +194,12 @@ impl Tally {
             0 => "none rejected".to_owned(),
             n => format!("{} REJECTED (see {})", grouped(n), self.rejects_path.display()),
         };
+        if !self.sent {
+            let (checked, normalised) = (grouped(self.checked), grouped(self.normalised));
+            return format!(
+                "{checked} people are well-formed ({normalised} after NFC), {rejects}; nothing was sent"
+            );
+        }
         format!(
             "{} people in {:.1} s ({}/s): {} created, {} there already, {} normalised to NFC, {rejects}; revision {}",
             grouped(self.done()),
@@ -198,7 +224,7 @@ impl Tally {
     }
 
     fn done(&self) -> u64 {
-        self.created + self.existing + self.rejected
+        self.checked + self.created + self.existing + self.rejected
     }
 
     /// People a second, since the start.

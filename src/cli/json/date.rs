@@ -19,6 +19,11 @@ pub struct Date {
     pub day: u32,
 }
 
+impl Date {
+    /// What text that is no date is answered with.
+    pub const EXPECTED: &str = "expected a date as YYYY-MM-DD, YYYY-MM or YYYY";
+}
+
 impl From<Date> for proto::PartialDate {
     fn from(d: Date) -> Self {
         Self { year: d.year, month: d.month, day: d.day }
@@ -61,7 +66,7 @@ impl std::str::FromStr for Date {
             let (year, month, day) = (parts.next(), parts.next(), parts.next());
             Some(Self { year: number(year, 4)?, month: number(month, 2)?, day: number(day, 2)? })
         })();
-        date.ok_or_else(|| "expected a date as YYYY-MM-DD, YYYY-MM or YYYY".to_owned())
+        date.ok_or_else(|| Self::EXPECTED.to_owned())
     }
 }
 

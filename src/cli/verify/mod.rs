@@ -1,20 +1,24 @@
 //! `dancu verify`: checks claims about one person. The record itself is never shown.
+//!
+//! `claims` has the options, one for each attribute.
+
+mod claims;
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::Failure;
 use super::answer::{meta_json, meta_text, resolution_json, resolution_text};
 use super::connect::{Connect, Freshness, Whom};
 use super::output::{Output, table};
-use super::{Failure, json};
-use crate::proto::registry::claim::Value as ClaimValue;
 use crate::proto::registry::{
-    Attribute, AttributeVerdict, Claim, DatePrecision, MatchStrength, Subject, Verdict, VerifyResponse,
+    AttributeVerdict, DatePrecision, MatchStrength, Subject, Verdict, VerifyResponse,
 };
 
 /// The person, and what is claimed of them.
 #[derive(clap::Args)]
+#[command(override_usage = "dancu verify [OPTIONS] <--id ID | --old-id NUMBER | --uid UID> <CLAIMS>")]
 pub struct Args {
     #[command(flatten)]
     connect: Connect,
@@ -22,71 +26,42 @@ pub struct Args {
     whom: Whom,
     #[command(flatten)]
     freshness: Freshness,
+    /// How strongly texts must agree: to the letter, or but for case, spaces and where the tone mark of oa, oe, uy stands
+    #[arg(long, value_name = "STRENGTH", default_value = "canonical")]
+    require: Required,
     #[command(flatten)]
-    claims: Claims,
+    claims: claims::Claims,
 }
 
-/// What is claimed; at least one thing.
-#[derive(clap::Args)]
-#[group(required = true, multiple = true)]
-struct Claims {
-    /// Whole name: family, middle, given
-    #[arg(long)]
-    name: Option<String>,
-    /// Family name
-    #[arg(long)]
-    family: Option<String>,
-    /// Middle name
-    #[arg(long)]
-    middle: Option<String>,
-    /// Given name
-    #[arg(long)]
-    given: Option<String>,
-    /// Date of birth: 1990-05-17, 1990-05 or 1990
-    #[arg(long)]
-    born: Option<json::Date>,
-    /// Gender
-    #[arg(long)]
-    gender: Option<json::Gender>,
-    /// Nationality, two letters
-    #[arg(long)]
-    nationality: Option<String>,
-    /// Whether the person is alive
-    #[arg(long)]
-    status: Option<json::PhysicalStatusKind>,
+/// The strengths that are a match.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Required {
+    Exact,
+    Canonical,
 }
 
-impl Claims {
-    fn list(self) -> Vec<Claim> {
-        let text = |attribute, text: Option<String>| Some((attribute, ClaimValue::Text(text?)));
-        let claims = [
-            text(Attribute::FullName, self.name),
-            text(Attribute::FamilyName, self.family),
-            text(Attribute::MiddleName, self.middle),
-            text(Attribute::GivenName, self.given),
-            self.born.map(|date| (Attribute::BirthDate, ClaimValue::Date(date.into()))),
-            self.gender.map(|gender| (Attribute::Gender, ClaimValue::Gender(gender.to_proto()))),
-            text(Attribute::Nationality, self.nationality),
-            self.status.map(|kind| (Attribute::PhysicalStatus, ClaimValue::PhysicalStatus(kind.to_proto()))),
-        ];
-        let claim =
-            |(attribute, value): (Attribute, _)| Claim { attribute: attribute.into(), value: Some(value) };
-        claims.into_iter().flatten().map(claim).collect()
-    }
-}
-
-/// Asks for the verdicts; 0 when all match, 1 when not.
+/// Asks for the verdicts: 0 when all match, 1 when one does not or cannot be told.
 ///
 /// # Errors
-/// See [`Failure`]. Every failure exits with 2 or more, so that 1 always means a mismatch.
+/// Whatever fails, and a malformed claim, exits with 2: a script that asks "is it so?" has three cases, yes, no and no
+/// answer.
 pub async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
-    let subject = Subject { key: Some(args.whom.key()), claims: args.claims.list() };
-    let answer = args.connect.client()?.verify(subject, args.freshness.options()).await;
-    let answer = answer.map_err(|e| match Failure::from(e) {
-        Failure::Negative(text) => Failure::Input(text),
-        other => other,
-    })?;
+    ask(args, output).await.map_err(|failure| Failure::Input(failure.to_string()))
+}
+
+async fn ask(args: Args, output: &Output) -> Result<ExitCode, Failure> {
+    let required = match args.require {
+        Required::Exact => MatchStrength::Exact,
+        Required::Canonical => MatchStrength::Canonical,
+    };
+    let subject = Subject { key: Some(args.whom.key()), claims: args.claims.list(required) };
+    let answer = args.connect.client()?.verify(subject, args.freshness.options()).await?;
     output.result(|| answer_json(&answer), || answer_text(&answer))?;
+    let malformed =
+        |v: &AttributeVerdict| matches!(v.verdict(), Verdict::InvalidInput | Verdict::Unsupported);
+    if answer.verdicts.iter().any(malformed) {
+        return Err(Failure::Input("not every claim could be compared: see the notes".to_owned()));
+    }
     Ok(ExitCode::from(u8::from(!answer.all_match)))
 }
 
