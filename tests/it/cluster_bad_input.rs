@@ -66,7 +66,8 @@ async fn cluster_bad_input_is_refused_with_reason_and_field() {
     }
 
     let first = registry.create_person(api::create("first", citizen(1))).await.unwrap().into_inner();
-    let uid = first.written.unwrap().person_uid;
+    let written = first.written.unwrap();
+    let uid = written.person_uid;
     let refused = api::refusal(registry.create_person(api::create("second", citizen(1))).await);
     assert_eq!((refused.0, refused.1.as_str()), (Code::AlreadyExists, "IDENTIFIER_TAKEN"));
     let refused = api::refusal(registry.create_person(api::create("first", citizen(2))).await);
@@ -92,10 +93,7 @@ async fn cluster_bad_input_is_refused_with_reason_and_field() {
         );
     }
     let stale = registry.patch_person(patch("stale", "gender", 999)).await.unwrap_err();
-    assert_eq!(
-        api::refusal_number(&stale, "current_record_revision"),
-        Some(first.written.unwrap().record_revision)
-    );
+    assert_eq!(api::refusal_number(&stale, "current_record_revision"), Some(written.record_revision));
     let refused = api::refusal(Err::<(), _>(stale));
     assert_eq!((refused.0, refused.1.as_str()), (Code::Aborted, "REVISION_CONFLICT"));
 

@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster_bad_input;
+mod cluster_events;
 mod cluster_failover;
+mod cluster_history;
 mod cluster_linearizable;
 mod cluster_membership;
 mod cluster_modes;
 mod cluster_read_rounds;
+mod cluster_reasons;
 mod cluster_restart;
 mod cluster_snapshot;
 mod harness;
+mod import;
 mod node_trouble;
+mod register_tools;
 mod tidy;
 mod tools;

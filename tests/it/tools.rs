@@ -1,98 +1,12 @@
 //! `dancu dev` and the tools, run as a user runs them.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::command::{dancu, ended, run};
+use crate::harness::command::{dancu, ended, json, run};
+use crate::harness::dev::{Dev, base_port};
 use crate::harness::{PATIENCE, people};
-
-/// A running `dancu dev`, ended with the test.
-struct Dev {
-    child: Child,
-    output: Option<BufReader<ChildStdout>>,
-    ready: Value,
-    started: Instant,
-}
-
-impl Dev {
-    /// Starts it on free ports and waits until it says that it is ready.
-    fn start(data: &Path) -> Self {
-        Self::start_at(data, base_port())
-    }
-
-    /// The same on these ports.
-    fn start_at(data: &Path, port: u16) -> Self {
-        let port = port.to_string();
-        let mut command = dancu(["--json", "dev", "--base-port", &port, "--data"]);
-        let started = Instant::now();
-        let child = command.arg(data).stdout(Stdio::piped()).spawn().unwrap();
-        let mut dev = Self { child, output: None, ready: Value::Null, started };
-        let mut output = BufReader::new(dev.child.stdout.take().unwrap());
-        let mut text = String::new();
-        while dev.ready.is_null() {
-            assert_ne!(output.read_line(&mut text).unwrap(), 0, "dancu dev ended before it was ready");
-            dev.ready = serde_json::from_str(&text).unwrap_or_default();
-        }
-        dev.output = Some(output);
-        dev
-    }
-
-    /// Client address of a node.
-    fn address(&self, node: usize) -> String {
-        self.ready["nodes"][node]["client"].as_str().unwrap().to_owned()
-    }
-
-    /// Ctrl-C: it must end by itself, with success.
-    fn interrupt(mut self) {
-        signal(&self.child, Signal::INT);
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "dancu dev did not end when interrupted");
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        println!("dancu dev ended {:.1?} after Ctrl-C", begun.elapsed());
-        assert!(status.success(), "it ended with {status}");
-        let mut rest = String::new();
-        self.output.take().unwrap().read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "", "with --json nothing follows the first value");
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
-}
-
-/// A base port whose followers are free too. Another process may take one before it is used; then the test says so.
-fn base_port() -> u16 {
-    let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    let system = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    // Ports that the system hands out lie high; the step below keeps the three ranges out of each other's way.
-    let candidates = std::iter::repeat_with(|| 10_000 + system() % 20_000);
-    let all_free = |base: &u16| (0..4).flat_map(|n| [n, n + 100, n + 200]).all(|step| free(base + step));
-    candidates.take(1000).find(all_free).expect("some ports are free")
-}
-
-fn json(command: &mut Command, code: i32) -> Value {
-    let (got, out, err) = ended(command.output().unwrap());
-    assert_eq!(got, code, "{out}{err}");
-    serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"))
-}
 
 #[test]
 fn tools_dev_is_ready_soon_and_keeps_its_data() {
@@ -156,6 +70,71 @@ fn tools_dev_is_ready_soon_and_keeps_its_data() {
     let arguments =
         ["--json", "person", "get", "-e", &dev.address(3), "--id", &id, "--consistency", &consistency];
     assert_eq!(json(&mut dancu(arguments), 0)["person"]["birth_name"]["given"], "Thùy");
+    dev.interrupt();
+}
+
+#[test]
+fn tools_verify_tells_a_match_a_mismatch_and_an_error_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(&folder.path().join("data"));
+    let (address, id) = (dev.address(3), people::personal_id(7));
+    let person = format!(
+        r#"{{"personal_id":"{id}","birth_date":"1990","gender":"female","marital_status":"married",
+            "birth_name":{{"family":"Nguyễn","middle":"Thị","given":"Thuý"}},
+            "permanent_residence":{{"unit_code":"00001","unit_edition":"v63","detail":"Số 12"}}}}"#
+    );
+    json(&mut dancu(["--json", "person", "create", "-e", &address, &person]), 0);
+    let verify = |claims: &[&str], expected: i32, rows: &[&str]| {
+        let arguments = [&["verify", "-e", &address, "--id", &id], claims].concat();
+        let (code, out, err) = run(&arguments);
+        assert_eq!(code, expected, "{claims:?}: {out}{err}");
+        // Spaces are for the eye.
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<_> = out.lines().map(words).collect();
+        assert_eq!(lines[0], "claim verdict strength note");
+        assert_eq!(lines[1..=rows.len()], *rows, "{out}");
+        assert_eq!(err.is_empty(), code < 2, "{err}");
+    };
+
+    // One word in the other style, a birth date to the year, a unit of the other edition around the one registered.
+    verify(
+        &[
+            "--name=nguyễn thị thúy",
+            "--born=1990-05-17",
+            "--residence=01@v34, Số 12",
+            "--marital-status=married",
+        ],
+        0,
+        &[
+            "full_name match canonical",
+            "birth_date match compared to the year",
+            "marital_status match",
+            "permanent_residence match exact",
+        ],
+    );
+    verify(&["--age-at-least=18", "--on=2026-01-31"], 0, &["age match compared to the year"]);
+    verify(&["--name=nguyễn thị thúy", "--require=exact"], 1, &["full_name no_match canonical"]);
+    verify(&["--given=Thùy", "--gender=female"], 1, &["given_name no_match folded", "gender match"]);
+    // What the register does not hold is no match, and no mismatch.
+    verify(&["--religion=00"], 1, &["religion not_available"]);
+    let open = "age not_available compared to the year; the record's birth date leaves it open";
+    verify(&["--age-at-least=18", "--on=2008-05-17"], 1, &[open]);
+    // A malformed claim is no mismatch either: the letter is U+00D0.
+    let note =
+        "family_name invalid_input has a letter that looks like Đ or đ and is another; use U+0110 or U+0111";
+    verify(&["--family=\u{D0}ỗ", "--gender=male"], 2, &[note, "gender no_match"]);
+
+    let nobody = people::personal_id(8);
+    let failing = |arguments: &[&str], expected| {
+        let (code, out, err) = run([&["verify", "--gender=female"], arguments].concat());
+        assert_eq!((code, out.as_str()), (expected, ""), "{arguments:?}: {err}");
+        assert!(!err.is_empty());
+    };
+    failing(&["-e", &address, "--id", &nobody], 2);
+    failing(&["-e", &address, "--id", "12"], 2);
+    failing(&["-e", &address, "--id", &id, "--residence=01"], 2);
+    failing(&["-e", &address, "--id", &id, "--consistency=as-of=999999999"], 2);
+    failing(&["-e", "127.0.0.1:9", "--id", &id, "--timeout=0.3"], 2);
     dev.interrupt();
 }
 

@@ -5,6 +5,7 @@
 //! api       one node's services, without the client's retries: to see every refusal as it is
 //! people    persons to write
 //! command   the binary as a user runs it
+//! dev       a running `dancu dev`
 //! tests     the harness itself: it can fail
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 pub mod api;
 pub mod command;
+pub mod dev;
 pub mod people;
 mod tests;
 
@@ -249,6 +251,16 @@ pub async fn eventually<T>(what: &str, limit: Duration, mut probe: impl AsyncFnM
         assert!(Instant::now() < deadline, "waited {} s in vain for {what}", limit.as_secs());
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The seed of a test that draws at random: that of the environment or a new one, printed with the command that repeats
+/// the test.
+#[expect(clippy::disallowed_methods, reason = "a seed that is printed")]
+pub fn seed(test: &str) -> u64 {
+    let given = std::env::var("DANCU_SEED").ok();
+    let seed = given.map_or_else(rand::random, |seed| seed.parse().expect("DANCU_SEED is a number"));
+    println!("repeat with: DANCU_SEED={seed} scripts/test -E 'test({test})'");
+    seed
 }
 
 /// The body of an HTTP answer.
