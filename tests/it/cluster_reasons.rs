@@ -19,7 +19,8 @@ use tonic::Code;
 use crate::harness::people::{citizen, personal_id};
 use crate::harness::{Cluster, api};
 
-/// A test that reaches a reason which a healthy node never gives.
+/// A test that reaches a reason which a healthy node of one second's age never gives: by a call, but for NODE_FAULT and
+/// ID_SPACE_EXHAUSTED, where it is the status that every fault of a disk maps to, and the decision in a full register.
 const ELSEWHERE: [(ErrorReason, &str); 8] = [
     (ErrorReason::Overloaded, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::NoQuorum, "tests/it/cluster_bad_input.rs"),

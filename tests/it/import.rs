@@ -7,7 +7,7 @@ use dancu::cli::json::{Date, Person};
 use dancu::domain::population::Population;
 use serde_json::{Value, json};
 
-use crate::harness::command::{dancu, json, run};
+use crate::harness::command::{dancu, ended, json, run};
 use crate::harness::dev::Dev;
 
 /// Good rows between two bad ones.
@@ -53,8 +53,10 @@ impl File {
 
         let checked = import(&["--check"]);
         assert!(checked["checked"].as_u64().unwrap() >= self.good && checked["created"] == 0, "{checked}");
+        let mut revision = 0;
         for (chunk, created, existing) in [("100", self.good, 0), ("77", 0, self.good)] {
             let summary = import(&["--chunk", chunk]);
+            revision = revision.max(summary["revision"].as_u64().unwrap());
             println!("{summary}");
             let counts = ["created", "existing", "rejected"].map(|count| summary[count].as_u64().unwrap());
             assert_eq!(counts, [created, existing, bad]);
@@ -69,7 +71,9 @@ impl File {
             let told = found.iter().map(|r| json!([r["line"], r["field"], r["reason"]]));
             assert_eq!(told.collect::<Vec<_>>(), self.expected);
         }
-        let digest = json(&mut dancu(["--json", "cluster", "digest", "-e", &dev.address(0)]), 0);
+        let (node, at_least) = (dev.address(0), revision.to_string());
+        let digest = ["--json", "cluster", "digest", "-e", &node, "--at-least", &at_least];
+        let digest = json(&mut dancu(digest), 0);
         assert_eq!(digest["persons"].as_u64(), Some(self.good));
     }
 }
@@ -288,4 +292,38 @@ fn import_refuses_a_mapping_that_does_not_fit_and_sends_nothing() {
     assert_eq!((code, err.contains("--mapping")), (2, true), "{err}");
     let (code, help, _) = run(["import", "--help"]);
     assert!(code == 0 && help.contains("[columns]") && help.contains("birth_name.family"), "{help}");
+}
+
+#[test]
+fn import_of_standard_input_lists_its_rejects_where_it_is_told_and_nowhere_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(&folder.path().join("data"));
+    let (file, rejects) = (folder.path().join("people.ndjson"), folder.path().join("rejects"));
+    let text = format!("{}\n{{}}\n{}\n", person(0), person(1));
+    std::fs::write(&file, &text).unwrap();
+    let address = dev.address(0);
+    let import = ["--json", "import", "-e", &address, "--name", "by-pipe"];
+    for (created, existing) in [(2, 0), (2, 0)] {
+        let mut command = dancu(import);
+        command.arg("--rejects").arg(&rejects).arg("-").stdin(std::fs::File::open(&file).unwrap());
+        // The second run goes by the same name: the request table answers it as it did the first.
+        let summary = json(&mut command, 1);
+        assert_eq!(
+            ["created", "existing", "rejected"].map(|count| summary[count].as_u64()),
+            [Some(created), Some(existing), Some(1)]
+        );
+        let listed: Value = serde_json::from_str(&std::fs::read_to_string(&rejects).unwrap()).unwrap();
+        assert_eq!(listed["line"], 2);
+    }
+    // The same name for another content is no way to go on, and a list is not written over what is read.
+    std::fs::write(&file, format!("{}\n", person(2))).unwrap();
+    let mut other = dancu(import);
+    let (code, _, err) = ended(other.arg(&file).output().unwrap());
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("Mend that"), "{err}");
+    let mut over = dancu(["import", "-e", &address, "--check", "--rejects"]);
+    let (code, _, err) = ended(over.arg(&file).arg(&file).output().unwrap());
+    assert_eq!(code, 2, "{err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{}\n", person(2)));
+    dev.interrupt();
 }

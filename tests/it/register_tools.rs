@@ -265,3 +265,14 @@ fn register_tools_for_events_and_households() {
     there.fails(2, &["household", "verify", &one, "uid=999"], "no such person");
     dev.interrupt();
 }
+
+#[test]
+fn register_tools_tell_a_cmnd_number_that_was_issued_twice() {
+    let (_folder, dev, here, there) = two_clerks();
+    let [mai, _nga] = ["Mai", "Nga"].map(|given| here.person(given, "female", "271450009"));
+    let made = here.does(&["uin", "generate", "--uid", &mai, "--place", "024"]);
+    let id = made["new_personal_id"].as_str().unwrap();
+    assert_eq!(there.ends(1, &["link", "271450009", id])["link"], "ambiguous");
+    there.fails(2, &["verify", "--old-id", "271450009", "--given", "Mai"], "several people");
+    dev.interrupt();
+}

@@ -203,6 +203,14 @@ fn tools_say_what_is_wrong_by_exit_code_and_message() {
     }
 }
 
+/// In the small, what `scripts/demo` shows in the large.
+#[test]
+fn tools_demo_holds_what_it_states() {
+    let told = json(&mut dancu(["--json", "demo", "--count", "2000"]), 0);
+    println!("{told}");
+    assert_eq!((&told["held"], &told["broken"]), (&Value::Bool(true), &serde_json::json!([])));
+}
+
 #[test]
 fn tools_generate_the_same_people_for_the_same_seed() {
     let people = |count: &str, first: &str| {

@@ -82,6 +82,7 @@ fn person(given: &str, gender: Gender, old_id_numbers: &[&str]) -> Person {
         gender: gender.into(),
         old_id_numbers: old_id_numbers.iter().map(|&number| number.to_owned()).collect(),
         permanent_residence: Some(unit("24", UnitEdition::V63)),
+        ethnicity: "01".to_owned(),
         ..Person::default()
     }
 }
@@ -111,7 +112,7 @@ async fn facts(narrator: &mut Narrator, there: &Client, people: &People) -> Resu
     let fields = answer.set.unwrap_or_default().fields.len();
     let person = answer.person.unwrap_or_default();
     let given = person.personal_id == people.minh_id && person.birth_name.is_some();
-    let kept = person.old_id_numbers.is_empty();
+    let kept = person.ethnicity.is_empty();
     let text =
         format!("procedures: the tax office reads the {fields} fields of its procedure, and nothing else");
     narrator.holds(given && kept, &text)
@@ -170,6 +171,12 @@ async fn account(
     people: &People,
 ) -> Result<(), Failure> {
     let minh = &people.minh;
+    let card = Credential {
+        r#type: CredentialType::IdentityCard.into(),
+        number: people.minh_id.clone(),
+        ..Credential::default()
+    };
+    here.issue_credential(here.context(), minh.clone(), card).await?;
     here.set_eid_level(here.context(), minh.clone(), EidLevel::EidLevel2, TODAY).await?;
     let used = there.use_eid(minh.clone(), ReadOptions::default()).await?.account.unwrap_or_default();
     here.lock_eid(here.context(), minh.clone(), "telephone lost".to_owned()).await?;

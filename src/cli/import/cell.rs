@@ -154,11 +154,14 @@ fn read_date(patterns: &[String], text: &str) -> Result<Date, Rejection> {
     Ok(date)
 }
 
-/// The date that a text is by a pattern. A day or month of one digit is taken where another character ends it.
+/// The date that a text is by a pattern. A day or month of one digit is taken where another character ends it, and
+/// never in a pattern without any, where it could be the one as well as the other.
 fn fit(mut pattern: &str, mut text: &str) -> Option<Date> {
     let mut date = Date { year: 0, month: 0, day: 0 };
+    let shortest = if pattern.contains(|c: char| !c.is_alphanumeric()) { 1 } else { 2 };
     while let Some(literal) = pattern.chars().next() {
-        let parts = [("yyyy", 4, &mut date.year), ("mm", 1, &mut date.month), ("dd", 1, &mut date.day)];
+        let parts =
+            [("yyyy", 4, &mut date.year), ("mm", shortest, &mut date.month), ("dd", shortest, &mut date.day)];
         match parts.into_iter().find(|(part, ..)| pattern.starts_with(part)) {
             Some((part, least, value)) => {
                 let digits = text.bytes().take(part.len()).take_while(u8::is_ascii_digit).count();
@@ -188,7 +191,8 @@ mod tests {
     fn dates_are_read_by_the_patterns_that_are_named() {
         let vietnamese = ["dd/mm/yyyy", "mm/yyyy", "yyyy"];
         #[rustfmt::skip]
-        let cases: [(&[&str], &str, Result<&str, ErrorReason>); 20] = [
+        let cases: [(&[&str], &str, Result<&str, ErrorReason>); 21] = [
+            (&["yyyymmdd"], "1990117", Err(ErrorReason::DateInvalid)),
             (&ISO, "1990-05-17", Ok("1990-05-17")), (&ISO, "1990-05", Ok("1990-05")), (&ISO, "1990", Ok("1990")),
             (&ISO, "17/05/1990", Err(ErrorReason::DateInvalid)), (&ISO, "90", Err(ErrorReason::DateInvalid)),
             (&ISO, "2023-02-29", Err(ErrorReason::DateInvalid)), (&ISO, "2024-02-29", Ok("2024-02-29")),

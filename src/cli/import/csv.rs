@@ -1,8 +1,8 @@
 //! The records of a CSV file: cells between delimiters, one record a line, quotes around cells that hold delimiters,
 //! quotes (doubled) or line breaks (RFC 4180).
 //!
-//! A quote that never closes would swallow the rest of the file. So a record that is broken costs its first line only:
-//! the lines that it seemed to go on over are read again, as records of their own.
+//! A quote that never closes would swallow the rest of the file. So a record whose quotes do not close costs its first
+//! line only: the lines that it seemed to go on over are read again, as records of their own.
 
 use csv::{ByteRecord, ReaderBuilder};
 
@@ -51,7 +51,8 @@ impl Csv {
                 Quotes::Open | Quotes::Torn => Err(broken(NOT_CLOSED)),
                 _ => self.parse(&text),
             };
-            if record.is_err() {
+            let closed = !matches!(quotes, Quotes::Open | Quotes::Torn) && text.len() <= MAX_LINE;
+            if record.is_err() && !closed {
                 lines.put_back(rest);
             }
             return Ok(Some((number, record)));
@@ -61,9 +62,15 @@ impl Csv {
     fn parse(self, text: &[u8]) -> Result<ByteRecord, Rejection> {
         let mut reader = ReaderBuilder::new();
         let reader = reader.has_headers(false).flexible(true).delimiter(self.delimiter);
-        let mut record = ByteRecord::new();
-        let read = reader.buffer_capacity(text.len()).from_reader(text).read_byte_record(&mut record);
-        read.map_err(|_| broken("not a record of CSV"))?;
+        let mut reader = reader.buffer_capacity(text.len()).from_reader(text);
+        let mut read =
+            |into: &mut ByteRecord| reader.read_byte_record(into).map_err(|_| broken("not a record of CSV"));
+        let (mut record, mut more) = (ByteRecord::new(), ByteRecord::new());
+        read(&mut record)?;
+        // The reader ends a record there, and what stands behind it would be lost.
+        if read(&mut more)? {
+            return Err(broken("a carriage return alone ends no row: lines end with LF or CRLF"));
+        }
         if self.columns != 0 && record.len() != self.columns {
             return Err(broken(&format!("{} cells and not {}", record.len(), self.columns)));
         }
@@ -159,6 +166,21 @@ mod tests {
         // And not the whole file is kept in memory to find that out.
         let many = "1,2\n".repeat(200_000);
         assert_eq!(records(&format!("\"x,y\n{many}"), 2).len(), 200_001);
+    }
+
+    #[test]
+    fn a_row_at_fault_that_goes_over_several_lines_is_one_row() {
+        let found = records("\"1\n2\",3,4\n5,6\n", 2);
+        assert_eq!(found, [(1, Err("3 cells and not 2".to_owned())), (3, cells(["5", "6"]))]);
+    }
+
+    #[test]
+    fn nothing_behind_a_lone_carriage_return_is_lost() {
+        for text in ["1,2\r3,4\n5,6\n", "\"1\",2\r3,4\r\n5,6\r\n"] {
+            let found = records(text, 2);
+            assert!(found[0].1.as_ref().is_err_and(|why| why.contains("carriage return")), "{found:?}");
+            assert_eq!(found[1..], [(2, cells(["5", "6"]))]);
+        }
     }
 
     #[test]

@@ -96,8 +96,11 @@ impl Mapping {
             let before = e.span().map_or(0, |span| text[..span.start].matches('\n').count());
             refuse(format!("line {}: {}", before + 1, e.message()))
         })?;
-        let Ok(delimiter) = u8::try_from(parsed.delimiter) else {
-            return Err(refuse("the delimiter must be one ASCII character".to_owned()));
+        let delimiter = Some(parsed.delimiter).filter(|c| c.is_ascii() && !"\"\r\n".contains(*c));
+        let Some(delimiter) = delimiter.and_then(|c| u8::try_from(c).ok()) else {
+            return Err(refuse(
+                "the delimiter must be one ASCII character, and no quote or line break".to_owned(),
+            ));
         };
         let mut columns: Vec<Column> = Vec::new();
         for (name, entry) in parsed.columns {
@@ -134,6 +137,12 @@ impl Mapping {
     }
 
     fn find(&mut self, names: &[String]) -> Result<(), String> {
+        // Whatever else stands there may be a person's: it is not repeated.
+        if !names.iter().any(|name| self.columns.iter().any(|column| column.name == *name)) {
+            let problem =
+                "the first line of the CSV file names none of the mapped columns: it must be a header";
+            return Err(problem.to_owned());
+        }
         for (position, name) in names.iter().enumerate() {
             if names[..position].contains(name) {
                 return Err(format!("the header of the CSV file names column {name:?} twice"));

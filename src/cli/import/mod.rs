@@ -14,7 +14,8 @@
 //!
 //! **Resumable.** The import's name is a hash of the file, of the mapping and of the chunk size, and each chunk is applied at
 //! most once under its name and number. A second run after a break sends all chunks again: those that were applied before are
-//! answered from the request table, or, once that has forgotten them, count as people who exist already.
+//! answered from the request table, or, once that has forgotten them, count as people who exist already, unless their
+//! record was changed since: those are rejected as IDENTIFIER_TAKEN, and nothing of them is overwritten.
 //!
 //! **Text is normalised to NFC** before it is sent: sources write Vietnamese in both Unicode forms, and the registry
 //! refuses the other one. The two forms are the same text by definition. How many people it concerned is reported.
@@ -60,11 +61,12 @@ pub struct Args {
     /// People in a chunk
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1000))]
     chunk: u64,
-    /// Name of the import, at most 28 characters: a run under a name continues the last one under it. A hash of the
-    /// file when absent; for standard input a new one each time
+    /// Name of the import, at most 28 characters: a run under a name continues the last one under it, with the same
+    /// file, mapping and --chunk. A hash of these when absent; for standard input a new one each time
     #[arg(long, value_parser = name)]
     name: Option<String>,
-    /// Where rejected rows are listed, as NDJSON of line, field, reason and detail; FILE.rejects.ndjson when absent
+    /// Where rejected rows are listed, as NDJSON of line, field, reason and detail; FILE.rejects.ndjson when absent, and
+    /// import.rejects.ndjson for standard input
     #[arg(long)]
     rejects: Option<PathBuf>,
 }
@@ -94,6 +96,14 @@ pub struct Job {
 
 impl Job {
     fn open(&self) -> Result<(Source, Tally), Failure> {
+        let real = |path: &PathBuf| std::fs::canonicalize(path).ok();
+        let read = [Some(&self.file), self.mapping.as_ref()];
+        if let Some(rejects) = self.rejects.as_ref().and_then(real)
+            && read.into_iter().flatten().filter_map(real).any(|read| read == rejects)
+        {
+            let text = "--rejects names a file that is read: its content would be lost; name another";
+            return Err(Failure::Input(text.to_owned()));
+        }
         let chunk = usize::try_from(self.chunk).expect("at most 1000");
         let source = Source::open(&self.file, self.mapping.as_deref(), chunk)?;
         let tally = Tally::new(&self.file, self.rejects.clone(), source.length());

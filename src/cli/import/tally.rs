@@ -150,9 +150,12 @@ impl Tally {
     pub fn interrupted(&mut self, failure: Failure) -> Failure {
         self.bar.finish_and_clear();
         let done = grouped(self.done());
+        let next = match &failure {
+            Failure::Input(_) | Failure::Negative(_) => "Mend that, then run the command again",
+            Failure::Unavailable(_) | Failure::Fault(_) => "Run the same command again to go on",
+        };
         let text = format!(
-            "{failure}\n{done} people were answered before that and are safe. Run the same command again to go on: \
-             nobody is added twice."
+            "{failure}\n{done} people were answered before that and are safe. {next}: nobody is added twice."
         );
         match failure {
             // Exit code 1 says that some people were rejected.
@@ -181,7 +184,7 @@ impl Tally {
             "existing": self.existing,
             "rejected": self.rejected,
             "normalised": self.normalised,
-            "rejects_file": (self.rejected != 0).then_some(&self.rejects_path),
+            "rejects_file": (self.rejected != 0).then(|| self.rejects_path.display().to_string()),
             "seconds": self.started.elapsed().as_secs_f64(),
             "per_second": self.rate(),
             "revision": self.revision,

@@ -93,8 +93,14 @@ impl<T: Shape> Shape for Vec<T> {
             return matches!(T::kind_at("")?, Kind::Text | Kind::Word).then_some(Kind::List);
         }
         let (position, rest) = path.strip_prefix('[')?.split_once(']')?;
-        position.parse::<u8>().ok()?;
-        T::kind_at(rest.trim_start_matches('.'))
+        let number = position.parse::<u8>().ok()?;
+        match rest.strip_prefix('.') {
+            // Another way to write the same place would be taken for another place.
+            _ if number.to_string() != position => None,
+            Some(field) if !field.is_empty() && !field.starts_with(['.', '[']) => T::kind_at(field),
+            None if rest.is_empty() => T::kind_at(""),
+            _ => None,
+        }
     }
 }
 

@@ -399,6 +399,7 @@ fn fields_are_known_by_path() {
         ("temporary_residences[0].address.detail", Some(Kind::Text)), ("extensions[0].value.flag", Some(Kind::Flag)),
         ("provenance[0].fields", Some(Kind::List)), ("relations[0]", Some(Kind::Part)), ("old_id_numbers[0]", Some(Kind::Text)),
         ("relations", None), ("relations.name", None), ("relations[x].name", None), ("relations[0", None),
+        ("relations[0]name", None), ("relations[0]..name", None), ("relations[+1].name", None), ("relations[01].name", None),
         ("birth_date.year", None), ("birth_name.first", None), ("shoe_size", None), ("gender[0]", None),
     ];
     for (path, kind) in cases {

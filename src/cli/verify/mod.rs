@@ -18,7 +18,9 @@ use crate::proto::registry::{
 
 /// The person, and what is claimed of them.
 #[derive(clap::Args)]
-#[command(override_usage = "dancu verify [OPTIONS] <--id ID | --old-id NUMBER | --uid UID> <CLAIMS>")]
+#[command(
+    override_usage = "dancu verify [OPTIONS] <--id ID | --old-id NUMBER | --uid UID | --credential TYPE=NUMBER> <CLAIMS>"
+)]
 pub struct Args {
     #[command(flatten)]
     connect: Connect,

@@ -1,6 +1,7 @@
 //! The server in front of a real node: one voter in a folder of its own, asked over TCP with the generated clients.
 
 mod units;
+mod verification;
 
 use std::future::Future;
 use std::sync::Arc;
