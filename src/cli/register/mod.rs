@@ -1,7 +1,7 @@
 //! The register from the shell: a file for each thing that it knows, and what their commands share.
 //!
 //! ```text
-//! person      records: get, find, create, patch, status, merge, history
+//! person      records: get, create, patch, status, merge, history; find: people by name
 //! event       births, deaths, marriages and the like, as JSON
 //! uin         personal ids made, cancelled, made anew, checked, resolved; links to CMND numbers
 //! credential  papers and cards
@@ -18,6 +18,7 @@ mod attributes;
 mod credential;
 mod eid;
 mod event;
+mod find;
 mod household;
 mod person;
 mod uin;
