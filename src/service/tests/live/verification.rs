@@ -41,7 +41,7 @@ async fn a_stream_answers_in_order_and_goes_on_after_a_request_that_fails() {
     let request = |sequence: u64| match sequence % 3 {
         0 => verify(1, "Thúy", None),
         1 => verify(1, "Thùy", None),
-        _ if sequence % 2 == 0 => verify(2, "Thúy", None),
+        _ if sequence.is_multiple_of(2) => verify(2, "Thúy", None),
         _ => VerifyRequest::default(),
     };
     let requests =
@@ -61,7 +61,7 @@ async fn a_stream_answers_in_order_and_goes_on_after_a_request_that_fails() {
         let expected = match sequence % 3 {
             0 => Ok(true),
             1 => Ok(false),
-            _ if sequence % 2 == 0 => Err((Code::NotFound, "ERROR_REASON_PERSON_NOT_FOUND")),
+            _ if sequence.is_multiple_of(2) => Err((Code::NotFound, "ERROR_REASON_PERSON_NOT_FOUND")),
             _ => Err((Code::InvalidArgument, "ERROR_REASON_FIELD_INVALID")),
         };
         assert_eq!(found, expected, "request {sequence}");
