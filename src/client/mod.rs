@@ -41,6 +41,7 @@ mod error;
 mod import;
 mod persons;
 mod retry;
+mod session;
 #[cfg(test)]
 mod tests;
 mod uin;
