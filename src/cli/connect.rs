@@ -42,14 +42,23 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl Connect {
+    /// The time a call may take.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.timeout)
+    }
+
+    /// The agency that asks.
+    pub fn agency(&self) -> &str {
+        &self.agency
+    }
+
     /// A client of these nodes. Connects at the first call.
     ///
     /// # Errors
     /// When an endpoint is not `host:port`.
     pub fn client(&self) -> Result<Client, Failure> {
-        let deadline = Duration::from_secs_f64(self.timeout);
         let options = ClientOptions {
-            deadline,
+            deadline: self.timeout(),
             agency_id: self.agency.clone(),
             officer_id: self.officer.clone(),
             ..ClientOptions::default()

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Failure;
+use super::fleet::Fleet;
 use crate::client::{Client, ClientOptions};
+use crate::config::Role;
 use crate::proto::cluster::{Member, NodeState, NodeStatus};
 
 /// How often nodes are asked how far they are.
@@ -55,6 +57,30 @@ pub async fn add(cluster: &Client, peer_address: &str, limit: Duration) -> Resul
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Makes one cluster of a fleet's processes: the central ones form it, the others are added. Returns a client for each
+/// of them when all serve linearizable reads.
+///
+/// # Errors
+/// When one of them does not come so far; each step has `limit`.
+pub async fn form(fleet: &mut Fleet, limit: Duration) -> Result<Vec<Client>, Failure> {
+    let mut clients = Vec::new();
+    for node in &mut fleet.nodes {
+        node.wait_serving(limit).map_err(|e| Failure::Fault(e.to_string()))?;
+        clients.push(only(&node.client_address())?);
+    }
+    let Some(first) = clients.first() else {
+        return Err(Failure::Input("a cluster has at least one node".to_owned()));
+    };
+    first.init(fleet.central_peers()).await?;
+    for node in fleet.nodes.iter().filter(|node| node.config().role == Role::Provincial) {
+        add(first, &node.peer_address(), limit).await?;
+    }
+    for client in &clients {
+        ready(client, limit).await?;
+    }
+    Ok(clients)
 }
 
 /// Waits until the node serves linearizable reads: a leader has confirmed it.

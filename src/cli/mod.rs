@@ -5,7 +5,7 @@
 //! dev        runs a whole cluster            import     people from a file, resumable
 //! demo       shows what a cluster withstands register   people, events, numbers, papers, households
 //! cluster    for operators                   verify     claims about one person
-//! unit       administrative units
+//! bench      load, and what it cost          unit       administrative units
 //!
 //! help       `dancu --help` in groups        fleet      node processes, for the demo and the tests
 //! connect    options that lead to a cluster  serving    one node within this process
@@ -20,6 +20,7 @@
 //! has those three alone, yes, no and no answer.
 
 mod answer;
+pub mod bench;
 mod cluster;
 mod connect;
 mod demo;
@@ -64,6 +65,10 @@ enum Command {
     Dev(dev::Args),
     /// Show what a cluster withstands: node processes, a large import, a killed leader, nothing lost
     Demo(demo::Args),
+    /// Load a cluster and tell rates, latencies and what they cost its nodes
+    ///
+    /// dancu bench --fleet 3 verify write --clients 1,64,256 starts three nodes here, asks them, and ends them.
+    Bench(bench::Args),
     /// Form a cluster, change its members, look at it
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -108,6 +113,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Node(args) => node::run(args).await,
             Command::Dev(args) => dev::run(args, &output).await,
             Command::Demo(args) => demo::run(args, &output).await,
+            Command::Bench(args) => bench::run(args, &output).await,
             Command::Cluster(command) => cluster::run(command, &output).await,
             Command::Generate(args) => generate::run(&args),
             Command::Import(args) => import::run(args, &output).await,

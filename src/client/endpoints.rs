@@ -52,7 +52,7 @@ impl Endpoints {
     /// Adds a node unless it is known. True when it was new.
     pub fn add(&self, address: &str) -> Result<bool, ClientError> {
         let address = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        let channel = lazy_channel(address)?;
+        let channel = channel(address)?;
         let mut targets = self.targets.write().expect("nothing panics while it holds this lock");
         if targets.iter().any(|target| target.address == address) {
             return Ok(false);
@@ -89,7 +89,12 @@ impl Endpoints {
     }
 }
 
-fn lazy_channel(address: &str) -> Result<Channel, ClientError> {
+/// A connection to a node at `host:port`, opened by the first call, with the settings that this client uses: for those who
+/// need calls as the nodes answer them, without retries.
+///
+/// # Errors
+/// `FIELD_INVALID` when the address is not `host:port`.
+pub fn channel(address: &str) -> Result<Channel, ClientError> {
     let malformed = |_| {
         ClientError::invalid("endpoints", &format!("\"{address}\" is not an address of the form host:port"))
     };

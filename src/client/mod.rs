@@ -52,6 +52,7 @@ mod verify_stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use endpoints::channel;
 pub use error::{ClientError, Outcome};
 pub use import::ImportSession;
 pub use verify_stream::VerifySession;

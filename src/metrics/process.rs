@@ -33,6 +33,15 @@ impl Collector for Process {
                 gauge.metric_type(),
             )?)?;
         }
+        let gauge = ConstGauge::new(u64::from(std::process::id()));
+        let help = "Number of the process: nodes that have the same one share the figures of the process";
+        gauge.encode(encoder.encode_descriptor("process_id", help, None, gauge.metric_type())?)?;
+        if let Some(bytes) = written_bytes() {
+            let counter = ConstCounter::new(bytes);
+            let help = "Bytes the process has had written to storage";
+            let name = "process_written_bytes";
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
         let counter = ConstCounter::new(cpu_seconds());
         let help = "Processor time the process has used";
         counter.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, counter.metric_type())?)
@@ -41,9 +50,19 @@ impl Collector for Process {
 
 /// From "VmRSS:     1234 kB".
 fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+    Some(number_behind("/proc/self/status", "VmRSS:")? * 1024)
+}
+
+/// From "write_bytes: 1234". What went to the page cache of a file counts, what stays in memory (tmpfs) does not.
+fn written_bytes() -> Option<u64> {
+    number_behind("/proc/self/io", "write_bytes:")
+}
+
+/// The number that follows a name at the start of a line.
+fn number_behind(file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// User and system time of all threads.
@@ -59,10 +78,16 @@ mod tests {
     #[test]
     fn metrics_of_the_process_are_present_and_not_zero() {
         let text = Metrics::new().encode();
-        for name in ["process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"] {
+        let value = |name: &str| -> f64 {
             let line = text.lines().find_map(|line| line.strip_prefix(&format!("dancu_{name} ")));
-            let value: f64 = line.expect("the metric is there").parse().expect("it is a number");
-            assert!(value > 0.0, "{name} is {value}");
+            line.expect("the metric is there").parse().expect("it is a number")
+        };
+        for name in
+            ["process_resident_memory_bytes", "process_open_fds", "process_id", "process_cpu_seconds_total"]
+        {
+            assert!(value(name) > 0.0, "{name} is {}", value(name));
         }
+        // Nothing need have been written yet.
+        assert!(value("process_written_bytes_total") >= 0.0);
     }
 }

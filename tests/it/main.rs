@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod cluster_bad_input;
 mod cluster_events;
 mod cluster_failover;

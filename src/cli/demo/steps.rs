@@ -33,17 +33,7 @@ impl Stage {
     /// Makes one cluster of the nodes.
     pub async fn form(&mut self, narrator: &mut Narrator) -> Result<(), Failure> {
         narrator.step("Three central nodes form a cluster, two provincial nodes join it")?;
-        for node in &mut self.fleet.nodes {
-            node.wait_serving(PATIENCE).map_err(|e| machine(&e))?;
-            self.clients.push(forming::only(&node.client_address())?);
-        }
-        self.clients[0].init(self.fleet.central_peers()).await?;
-        for province in PROVINCES {
-            forming::add(&self.clients[0], &self.fleet.nodes[province].peer_address(), PATIENCE).await?;
-        }
-        for client in &self.clients {
-            forming::ready(client, PATIENCE).await?;
-        }
+        self.clients = forming::form(&mut self.fleet, PATIENCE).await?;
         let status = self.clients[0].status(false).await?;
         narrator.say(&status_text(&status.cluster_id, &status.nodes))?;
         let leaders = status.nodes.iter().filter(|node| node.state() == NodeState::Leader).count();
