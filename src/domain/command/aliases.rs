@@ -68,11 +68,29 @@ pub fn aliases_of(person: &Person) -> BTreeSet<Alias> {
     if !person.residence_file_no.is_empty() {
         aliases.insert(Alias::Household(person.residence_file_no.clone()));
     }
-    if let (Some(name), Some(born), 0) = (&person.birth_name, person.birth_date, person.merged_into) {
-        let folded = text::folded(&matching::full_name(name));
-        aliases.insert(Alias::Name { folded, born: (born.year, born.month, born.day) });
-    }
+    aliases.extend(name_of(person));
     aliases
+}
+
+/// Whether [`aliases_of`] a record holds this one, without making all the others.
+pub fn leads_to(alias: &Alias, person: &Person) -> bool {
+    match alias {
+        Alias::OldId(held) => person.old_id_numbers.contains(held),
+        Alias::Credential { kind, number } => {
+            person.credentials.iter().any(|held| held.r#type == *kind && held.number == *number)
+        }
+        Alias::Household(file) => !file.is_empty() && person.residence_file_no == *file,
+        Alias::Name { .. } => name_of(person).as_ref() == Some(alias),
+    }
+}
+
+/// A name leads to a record unless it was merged into another.
+fn name_of(person: &Person) -> Option<Alias> {
+    let (Some(name), Some(born), 0) = (&person.birth_name, person.birth_date, person.merged_into) else {
+        return None;
+    };
+    let folded = text::folded(&matching::full_name(name));
+    Some(Alias::Name { folded, born: (born.year, born.month, born.day) })
 }
 
 /// Moves the active id that `after` no longer has to its cancelled ones, and refuses a record that would forget one

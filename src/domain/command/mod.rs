@@ -78,7 +78,7 @@ mod write;
 
 use std::fmt;
 
-pub use aliases::{Alias, aliases_of};
+pub use aliases::{Alias, aliases_of, leads_to};
 pub use numbers::{ENTROPY_BYTES, needs_entropy};
 pub use overlay::Overlay;
 use write::Origin;

@@ -72,6 +72,7 @@ fn check(register: &Register) {
     let mut numbers = BTreeSet::new();
     let mut credentials = BTreeSet::new();
     let mut heads = BTreeSet::new();
+    let mut neighbours = BTreeSet::new();
     for row in register.persons.values() {
         let person = row.person.as_ref().expect("a row has a person");
         let uid = person.uid;
@@ -89,7 +90,12 @@ fn check(register: &Register) {
                 "person {uid}: so is a credential"
             );
         }
-        for alias in aliases_of(person) {
+        let aliases = aliases_of(person);
+        for alias in aliases.iter().chain(&neighbours) {
+            assert_eq!(leads_to(alias, person), aliases.contains(alias), "person {uid}: {alias:?}");
+        }
+        neighbours.clone_from(&aliases);
+        for alias in aliases {
             assert!(
                 register.holders.contains(&(alias, uid)),
                 "person {uid}: every number leads to its person"

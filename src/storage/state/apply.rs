@@ -22,7 +22,7 @@ use super::tables::{
     Row, Table, history_key, holder_key, id_key, personal_id_key, request_key, superseded_key,
 };
 use super::view::{Tables, record, version_of};
-use crate::domain::command::{self, Alias, Counters, Effect, Overlay, View, aliases_of};
+use crate::domain::command::{self, Alias, Counters, Effect, Overlay, View, leads_to};
 use crate::proto::registry::{ErrorReason, Rejection};
 use crate::proto::store::{
     Batch, Command, CompactHistory, Entry, HolderRow, LogId, Membership, NodeRow, PersonRow, Reply,
@@ -273,7 +273,7 @@ fn removed(alias: &Alias, uid: u64, versions: &Versions<'_>) -> Result<HolderRow
     let missing = || StorageError::corrupt(Table::Alias.row(), "it is removed, but not by a version");
     let person = record(versions.get(&uid).ok_or_else(missing)?.0)?;
     let is_key = matches!(alias, Alias::OldId(_) | Alias::Credential { .. });
-    let has = |row: &PersonRow| record(row).map(|person| aliases_of(person).contains(alias));
+    let has = |row: &PersonRow| record(row).map(|person| leads_to(alias, person));
     let handed_on = match versions.get(&person.merged_into) {
         Some((survivor, before)) if is_key => has(survivor)? && !before.map_or(Ok(false), has)?,
         _ => false,

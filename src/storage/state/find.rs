@@ -6,7 +6,7 @@ use rocksdb::ReadOptions;
 
 use super::tables::{Table, name_prefix};
 use super::view::{ReadError, StateView, record};
-use crate::domain::command::{Alias, aliases_of};
+use crate::domain::command::{Alias, leads_to};
 use crate::proto::registry::PartialDate;
 use crate::proto::store::PersonRow;
 use crate::storage::error::StorageError;
@@ -58,7 +58,7 @@ impl StateView {
         for (looked_at, row) in self.generation.rows_from(Table::Alias, &start, options).enumerate() {
             let cursor = place(&row?.0[name.len()..])?;
             if let Some(row) = self.person(cursor.uid)?
-                && aliases_of(record(&row)?).contains(&alias(folded, cursor))
+                && leads_to(&alias(folded, cursor), record(&row)?)
             {
                 found.push(row);
             }

@@ -23,7 +23,7 @@ use rocksdb::ReadOptions;
 use super::generation::Generation;
 use super::position::FirstRevision;
 use super::tables::{Row, Table, history_key, holder_prefix, id_key, id_of, personal_id_key};
-use crate::domain::command::{Alias, View, aliases_of};
+use crate::domain::command::{Alias, View, leads_to};
 use crate::proto::registry::Person;
 use crate::proto::store::{HolderRow, NodeRow, PersonRow, PersonalIdRow};
 use crate::storage::error::StorageError;
@@ -136,7 +136,7 @@ impl StateView {
                 break;
             }
             if let Some(row) = self.person(holder?.0)?
-                && aliases_of(record(&row)?).contains(alias)
+                && leads_to(alias, record(&row)?)
             {
                 holders.push(row);
             }
