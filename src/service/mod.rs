@@ -8,7 +8,7 @@
 //! (authentication and authorization of agencies will stand here)
 //! validation           domain::validate: a clear error before anything moves   a file or folder for each service
 //! raft::Node           a write to the leader, or leave to read local state     write.rs, call.rs
-//! storage, domain      rows of one consistent view; verdicts                   read.rs, verification.rs
+//! storage, domain      rows of one consistent view; verdicts                   read.rs, verification/
 //! answer               with ResponseMeta, or a status with its reason          meta.rs, status.rs
 //! ```
 //!

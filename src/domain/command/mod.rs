@@ -10,15 +10,16 @@
 //!               counters: as they stand after it }
 //! ```
 //!
-//! * A **write** adds a person, replaces a record or replaces some of its fields. It ends as `Written` or as
-//!   `Rejected`; there is nothing between.
+//! * A **write** adds a person, replaces a record or some of its fields, records a life event, merges two records, takes
+//!   one out of use, or changes a number, a credential or an account. Whoever it concerns, it ends as `Written` for all
+//!   of them or as `Rejected` for all; there is nothing between.
 //! * A **write set** holds several. EACH decides one after the other, each seeing what those before it did; a
 //!   rejected one stops nobody. ALL_OR_NOTHING has one revision for all that it changes, may name a person once, and
 //!   falls as a whole: the write at fault keeps its reason, the others say BATCH_ABORTED, nothing is written.
 //! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision.
 //!
 //! The revision counts changes, so `record_revision` of a changed record is the counter after that change, and two
-//! changes never share one (but for the members of an all-or-nothing batch, which are different people). A person
+//! changes of one person never share one; the people whom an event or an all-or-nothing batch changes do. A person
 //! that is found to be as the write wants it is answered with `changed: false`, and no counter moves.
 //!
 //! A personal id that leaves a record's `personal_id` goes into its `cancelled_personal_ids` by itself, so that it
@@ -29,10 +30,16 @@
 //! | file | part |
 //! |---|---|
 //! | `mod.rs` | the interface, and the counters |
-//! | `write.rs` | one write |
-//! | `patch.rs` | the paths of an update mask |
-//! | `aliases.rs` | the numbers that lead to a person |
 //! | `set.rs` | several writes |
+//! | `write.rs` | one write: from its kind to the operation |
+//! | `create.rs`, `replace.rs`, `patch.rs` | a record added, replaced whole, or some of its fields by an update mask |
+//! | `birth.rs`, `death.rs`, `marriage.rs`, `residence.rs`, `correction.rs`, `adoption.rs` | life events |
+//! | `merge.rs`, `status.rs` | two records of one person; a record taken out of use |
+//! | `numbers.rs`, `credential.rs`, `eid.rs` | personal ids that the registry makes, papers, accounts |
+//! | `people.rs` | the records that a write changes, from the keys that name them to the effects |
+//! | `links.rs`, `kept.rs` | relations that stand in both records; what callers may not write |
+//! | `checks.rs` | what must hold between a changed record and the rest, whichever write changed it |
+//! | `aliases.rs` | the numbers, households and names that lead to a person |
 //! | `node.rs` | node ids |
 //! | `overlay.rs` | a view with effects on top |
 //!

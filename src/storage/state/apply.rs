@@ -51,7 +51,7 @@ pub(super) struct Outcome {
 
 /// Once a call has come to so many bytes of rows it takes no further entry. Which entries share a call changes nothing
 /// of what they write; one entry has its own bounds.
-const CALL_BYTES: usize = 32 << 20;
+pub(super) const CALL_BYTES: usize = 32 << 20;
 
 /// Decides entries on top of a generation, up to the next one that must begin a write of its own. Writes nothing.
 pub(super) fn decide(

@@ -37,7 +37,7 @@
 //!   behind the newest one; should they be (the folder was emptied), it is installed when the store opens.
 //!
 //! # Reading
-//! Every version of a record is kept, so a view is simply a revision (`view`): owned, free of locks, and the same
+//! Every version of a record is kept until compaction, so a view is simply a revision (`view`): owned, free of locks, and the same
 //! thing for "now" as for "as of last year". A key leads to the person who had it then (`resolve`): a cancelled number
 //! to the same one, a key of a record that was merged to the one that stayed.
 //!

@@ -1,7 +1,34 @@
 //! Entries in, the same bytes out: determinism, crashes, and what is refused.
 
 use super::*;
+use crate::proto::registry::{RelatedPerson, RelationKind};
 use crate::proto::store::{AllocateNode, RetireNode};
+use crate::storage::state::apply::{CALL_BYTES, decide};
+
+#[test]
+fn a_write_ends_once_it_has_come_to_much_and_the_rest_follows() {
+    let stated = RelatedPerson {
+        kind: RelationKind::Represented.into(),
+        name: "Ễ".repeat(300),
+        ..RelatedPerson::default()
+    };
+    let mut log = Log::default();
+    let entries: Vec<Entry> = (1..=1_500)
+        .map(|n| log.one(create(Person { relations: vec![stated.clone(); 34], ..person(n, "An") })))
+        .collect();
+    let (one_by_one, together) = (Disk::new(), Disk::new());
+    let live = together.store.live();
+    let first = decide(&live.generation, &live.position, 0, &entries).unwrap();
+    let taken = first.batch.size_in_bytes();
+    // One entry more than what was enough, and not all.
+    assert!((CALL_BYTES..CALL_BYTES + (64 << 10)).contains(&taken), "{taken} bytes");
+    assert!(first.replies.len() < entries.len());
+    assert_eq!(together.store.apply(&entries).unwrap().len(), entries.len());
+    for entry in &entries {
+        one_by_one.store.apply(std::slice::from_ref(entry)).unwrap();
+    }
+    assert_eq!(fingerprint(&one_by_one.store), fingerprint(&together.store));
+}
 
 #[test]
 fn the_same_log_gives_the_same_bytes_however_it_is_grouped() {
