@@ -47,6 +47,7 @@
 //! | [`credential`] | whether a credential is in force at a date |
 //! | [`units`] | administrative units in both editions, and what lies in what |
 //! | [`access`] | parts of a record: fields by name, and by procedure |
+//! | [`fields`] | sets of fields, for those who read no more than they need |
 //! | [`population`] | a synthetic population from a seed, for tests, demonstrations and load |
 //! | [`error`] | rejections, their reasons and their gRPC codes |
 //!
@@ -64,6 +65,7 @@ pub mod credential;
 mod data;
 pub mod date;
 pub mod error;
+pub mod fields;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod identifier;

@@ -115,12 +115,12 @@ impl Call {
 
     /// About the answer to a write.
     pub(super) fn meta_of_write(&self, revision: u64, record_revision: u64) -> ResponseMeta {
-        meta::of_write(&self.shared.node.about(), revision, record_revision)
+        meta::of_write(self.shared.node.about(), revision, record_revision)
     }
 
     /// About the answer to a read.
     pub(super) fn meta_of_read(&self, view: &View, record_revision: u64) -> ResponseMeta {
-        meta::of_read(&self.shared.node.about(), view, record_revision)
+        meta::of_read(self.shared.node.about(), view, record_revision)
     }
 
     /// Refuses an answer that is too large to send.

@@ -6,21 +6,21 @@ use crate::proto::registry::{Consistency, ResponseMeta};
 use crate::raft::About;
 
 /// The answer to a write that made, or found, `revision`. `record_revision` is 0 when no one person is concerned.
-pub(super) fn of_write(about: &About, revision: u64, record_revision: u64) -> ResponseMeta {
+pub(super) fn of_write(about: About, revision: u64, record_revision: u64) -> ResponseMeta {
     ResponseMeta {
-        cluster_id: about.cluster_id.clone(),
+        cluster_id: about.cluster_id,
         revision,
         record_revision,
         consistency_served: Consistency::Unspecified.into(),
         staleness_bound_ms: 0,
-        served_by: about.name.clone(),
+        served_by: about.name,
         raft_term: about.term,
         normalization_profile: PROFILE.to_owned(),
     }
 }
 
 /// The answer to a read of `view`. `record_revision` is 0 when no one person is concerned.
-pub(super) fn of_read(about: &About, view: &View, record_revision: u64) -> ResponseMeta {
+pub(super) fn of_read(about: About, view: &View, record_revision: u64) -> ResponseMeta {
     ResponseMeta {
         consistency_served: view.served.into(),
         staleness_bound_ms: view.staleness_bound_ms,

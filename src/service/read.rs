@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::status;
 use crate::domain::error::rejection;
+use crate::domain::fields::Fields;
 use crate::domain::{units, validate};
 use crate::proto::registry::{
     Consistency, ErrorReason, KeyResolution, Person, PersonKey, ReadOptions, Rejection, UnitEdition,
@@ -83,6 +84,11 @@ impl View {
             Some(at) => view.at(at).map_err(unreadable)?,
         };
         Ok(Self { state, served, staleness_bound_ms, fault })
+    }
+
+    /// The same view, of these fields alone: see [`StateView::of_fields`].
+    pub fn of_fields(self, fields: Fields) -> Self {
+        Self { state: self.state.of_fields(fields), ..self }
     }
 
     /// The same view, of what was written at or before an instant.

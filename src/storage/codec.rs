@@ -24,7 +24,8 @@ pub const SEAL_LEN: usize = 5;
 
 /// A table's value: format byte and protobuf.
 pub fn encode(message: &impl Message) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + message.encoded_len());
+    // Room for nearly every row: to ask for the exact length is to walk through the whole message once more.
+    let mut bytes = Vec::with_capacity(1024);
     bytes.push(FORMAT);
     message.encode_raw(&mut bytes);
     bytes
@@ -35,8 +36,19 @@ pub fn encode(message: &impl Message) -> Vec<u8> {
 /// # Errors
 /// `Format` if it was written by a newer version, `Corrupt` if it is no such message.
 pub fn decode<M: Message + Default>(what: &str, bytes: &[u8]) -> Result<M, StorageError> {
+    decode_onto(what, bytes, M::default())
+}
+
+/// The same, added to a message that is there already.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_onto<M: Message>(what: &str, bytes: &[u8], mut message: M) -> Result<M, StorageError> {
     let body = check_format(what, bytes)?;
-    M::decode(body).map_err(|e| StorageError::corrupt(what, format!("it cannot be decoded ({e})")))
+    match message.merge(body) {
+        Ok(()) => Ok(message),
+        Err(e) => Err(StorageError::corrupt(what, format!("it cannot be decoded ({e})"))),
+    }
 }
 
 /// Format byte, checksum, bytes.

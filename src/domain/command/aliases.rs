@@ -19,7 +19,7 @@ use super::people::{Draft, People};
 use super::{Effect, Stop, View};
 use crate::domain::error::rejection;
 use crate::domain::{matching, text};
-use crate::proto::registry::{ErrorReason, Person, Rejection};
+use crate::proto::registry::{ErrorReason, Person, PersonField, Rejection};
 use crate::proto::store::PersonalIdRow;
 
 const ACTIVE: &str = "person.personal_id";
@@ -46,6 +46,18 @@ pub enum Alias {
         /// The birth date.
         born: (u32, u32, u32),
     },
+}
+
+impl Alias {
+    /// The fields that say whether it leads to a record.
+    pub fn fields(&self) -> &'static [PersonField] {
+        match self {
+            Self::OldId(_) => &[PersonField::OldIdNumbers],
+            Self::Credential { .. } => &[PersonField::Credentials],
+            Self::Household(_) => &[PersonField::ResidenceFileNo],
+            Self::Name { .. } => &[PersonField::BirthName, PersonField::BirthDate],
+        }
+    }
 }
 
 /// Names the kind alone: the rest is a citizen's.
@@ -96,6 +108,11 @@ fn name_of(person: &Person) -> Option<Alias> {
 /// Moves the active id that `after` no longer has to its cancelled ones, and refuses a record that would forget one
 /// or make it active again.
 pub(super) fn keep_past(before: &Person, after: &mut Person) -> Result<(), Rejection> {
+    if before.personal_id == after.personal_id
+        && before.cancelled_personal_ids == after.cancelled_personal_ids
+    {
+        return Ok(());
+    }
     let past = &before.personal_id;
     if !past.is_empty() && *past != after.personal_id && !after.cancelled_personal_ids.contains(past) {
         after.cancelled_personal_ids.push(past.clone());
@@ -123,8 +140,11 @@ pub(super) fn keep_past(before: &Person, after: &mut Person) -> Result<(), Rejec
 
 /// What to write so that exactly the numbers of a draft lead to it.
 pub(super) fn effects<V: View>(people: &People<'_, V>, draft: &Draft) -> Result<Vec<Effect>, Stop<V::Error>> {
-    let (uid, after) = (draft.after.uid, &draft.after);
+    let (uid, after, before) = (draft.after.uid, &draft.after, draft.before());
     let mut effects = Vec::new();
+    if before.is_some_and(|before| same_names(before, after)) {
+        return Ok(effects);
+    }
     if !after.personal_id.is_empty() {
         let field = format!("{}.personal_id", draft.path);
         effects.extend(personal_id(people, uid, &after.personal_id, false, field)?);
@@ -133,7 +153,7 @@ pub(super) fn effects<V: View>(people: &People<'_, V>, draft: &Draft) -> Result<
         let field = format!("{}.cancelled_personal_ids", draft.path);
         effects.extend(personal_id(people, uid, number, true, field)?);
     }
-    let had = draft.before().map(aliases_of).unwrap_or_default();
+    let had = before.map(aliases_of).unwrap_or_default();
     let has = aliases_of(after);
     for alias in has.difference(&had) {
         if matches!(alias, Alias::Credential { .. }) {
@@ -143,6 +163,18 @@ pub(super) fn effects<V: View>(people: &People<'_, V>, draft: &Draft) -> Result<
     effects.extend(had.difference(&has).map(|alias| Effect::RemoveHolder { alias: alias.clone(), uid }));
     effects.extend(has.difference(&had).map(|alias| Effect::AddHolder { alias: alias.clone(), uid }));
     Ok(effects)
+}
+
+/// Whether two versions say the same wherever a number, a household or a name comes from. Most changes are elsewhere.
+fn same_names(before: &Person, after: &Person) -> bool {
+    before.personal_id == after.personal_id
+        && before.cancelled_personal_ids == after.cancelled_personal_ids
+        && before.old_id_numbers == after.old_id_numbers
+        && before.credentials == after.credentials
+        && before.residence_file_no == after.residence_file_no
+        && before.birth_name == after.birth_name
+        && before.birth_date == after.birth_date
+        && before.merged_into == after.merged_into
 }
 
 /// The alias row of one personal id, if it must change. That none of the person's own cancelled ids becomes active

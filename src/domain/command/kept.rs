@@ -39,6 +39,9 @@ pub(super) fn keep(before: &Person, after: &mut Person) -> Result<(), Rejection>
 }
 
 fn keep_links(before: &Person, after: &mut Person) -> Result<(), Rejection> {
+    if before.relations == after.relations {
+        return Ok(());
+    }
     let links = |person: &Person| -> Vec<RelatedPerson> {
         person.relations.iter().filter(|relation| is_link(relation)).cloned().collect()
     };

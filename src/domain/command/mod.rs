@@ -84,6 +84,7 @@ mod tests;
 mod write;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use aliases::{Alias, aliases_of, leads_to};
 pub use numbers::{ENTROPY_BYTES, needs_entropy};
@@ -103,7 +104,7 @@ pub trait View {
     type Error;
 
     /// The current record of a person.
-    fn person(&self, uid: u64) -> Result<Option<PersonRow>, Self::Error>;
+    fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, Self::Error>;
     /// Whose a personal id is, active or cancelled.
     fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, Self::Error>;
     /// Whom an alias leads to, in ascending order: the first `limit` of them. Nothing bounds how many hold one CMND number.
@@ -131,14 +132,13 @@ pub struct Counters {
 
 /// A row to write. Storage executes effects in order.
 #[derive(Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "most effects are the large one, and none lives long")]
 pub enum Effect {
     /// Writes a person's record; the previous version, if any, goes into the history.
     PutPerson {
         /// The new version.
-        row: PersonRow,
+        row: Arc<PersonRow>,
         /// The version it takes the place of.
-        previous: Option<PersonRow>,
+        previous: Option<Arc<PersonRow>>,
     },
     /// Writes the alias of a personal id.
     PutPersonalId {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::{Alias, Counters, Decision, Effect, View, aliases_of, decide, uid_of};
 use crate::domain::fixtures::context;
@@ -13,8 +14,8 @@ use crate::proto::store::{
 /// The tables and counters of a register.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Register {
-    pub(super) persons: BTreeMap<u64, PersonRow>,
-    pub(super) history: Vec<PersonRow>,
+    pub(super) persons: BTreeMap<u64, Arc<PersonRow>>,
+    pub(super) history: Vec<Arc<PersonRow>>,
     pub(super) personal_ids: BTreeMap<String, PersonalIdRow>,
     pub(super) holders: BTreeSet<(Alias, u64)>,
     pub(super) nodes: BTreeMap<u64, NodeRow>,
@@ -24,7 +25,7 @@ pub(super) struct Register {
 impl View for Register {
     type Error = Infallible;
 
-    fn person(&self, uid: u64) -> Result<Option<PersonRow>, Infallible> {
+    fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, Infallible> {
         Ok(self.persons.get(&uid).cloned())
     }
 

@@ -167,6 +167,8 @@ mod tests {
     use crate::domain::fixtures::{context, plain_person};
     use crate::proto::registry::Gender;
     use crate::proto::store::reply::Reply;
+    use std::sync::Arc;
+
     use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
 
     /// A register in which somebody has every number.
@@ -175,7 +177,7 @@ mod tests {
     impl View for Full {
         type Error = Infallible;
 
-        fn person(&self, uid: u64) -> Result<Option<PersonRow>, Infallible> {
+        fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, Infallible> {
             self.0.person(uid)
         }
 

@@ -4,6 +4,7 @@
 //! it gathers the effects of a whole log entry into a single batch of rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Alias, Effect, View, uid_of};
 use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
@@ -11,7 +12,7 @@ use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
 /// A [`View`] over another one and the effects applied since.
 pub struct Overlay<'a, V: View> {
     base: &'a V,
-    persons: BTreeMap<u64, PersonRow>,
+    persons: BTreeMap<u64, Arc<PersonRow>>,
     personal_ids: BTreeMap<String, PersonalIdRow>,
     /// Alias, then holder: true when it was added last, false when it was removed last.
     holders: BTreeMap<Alias, BTreeMap<u64, bool>>,
@@ -57,7 +58,7 @@ impl<'a, V: View> Overlay<'a, V> {
 impl<V: View> View for Overlay<'_, V> {
     type Error = V::Error;
 
-    fn person(&self, uid: u64) -> Result<Option<PersonRow>, V::Error> {
+    fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, V::Error> {
         match self.persons.get(&uid) {
             Some(row) => Ok(Some(row.clone())),
             None => self.base.person(uid),

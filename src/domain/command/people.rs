@@ -13,6 +13,7 @@
 //! also ends links in a record that was taken out of use, so that a link always stands in both records.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::write::{Applied, Stamp};
 use super::{Alias, Effect, Stop, View, aliases, checks, next};
@@ -44,7 +45,7 @@ pub(super) struct Draft {
     /// The path that its fields have in a rejection.
     pub(super) path: String,
     /// The row that it takes the place of.
-    pub(super) row: Option<PersonRow>,
+    pub(super) row: Option<Arc<PersonRow>>,
     /// The record as it is to be.
     pub(super) after: Person,
 }
@@ -123,6 +124,11 @@ impl<'a, V: View> People<'a, V> {
         &self.drafts[&uid].after
     }
 
+    /// A record that was drafted, as it was.
+    pub(super) fn row(&self, uid: u64) -> Option<Arc<PersonRow>> {
+        self.drafts[&uid].row.clone()
+    }
+
     /// A drafted record, to be changed.
     pub(super) fn edit(&mut self, uid: u64) -> &mut Person {
         &mut self.drafts.get_mut(&uid).expect("an operation edits whom it drafted").after
@@ -132,7 +138,7 @@ impl<'a, V: View> People<'a, V> {
     pub(super) fn record(&self, uid: u64) -> Result<Option<Person>, Stop<V::Error>> {
         match self.drafts.get(&uid) {
             Some(draft) => Ok(Some(draft.after.clone())),
-            None => Ok(self.view.person(uid).map_err(Stop::View)?.and_then(|row| row.person)),
+            None => Ok(self.view.person(uid).map_err(Stop::View)?.and_then(|row| row.person.clone())),
         }
     }
 
@@ -147,7 +153,7 @@ impl<'a, V: View> People<'a, V> {
         checked.map_err(|rejection| Rejection { field: field.to_owned(), ..rejection })
     }
 
-    fn draft(&mut self, row: PersonRow, field: &str, path: &str) -> Result<u64, Stop<V::Error>> {
+    fn draft(&mut self, row: Arc<PersonRow>, field: &str, path: &str) -> Result<u64, Stop<V::Error>> {
         let after = row.person.clone().unwrap_or_default();
         let uid = after.uid;
         self.stamp.once(uid, field)?;
@@ -178,7 +184,11 @@ impl<'a, V: View> People<'a, V> {
                 }
                 draft.after.provenance.push(source.clone());
             }
-            validate::person(&draft.after, &draft.path)?;
+            validate::person_after(
+                draft.row.as_ref().and_then(|row| row.person.as_ref()),
+                &draft.after,
+                &draft.path,
+            )?;
         }
         checks::all(&self)?;
         let (changed, revision) = (!self.drafts.is_empty(), self.stamp.revision);
@@ -197,7 +207,7 @@ impl<'a, V: View> People<'a, V> {
                 written_at_ms: self.stamp.counters.time_ms,
                 written_by: Some(self.stamp.origin.context.clone()),
             };
-            effects.push(Effect::PutPerson { row, previous });
+            effects.push(Effect::PutPerson { row: row.into(), previous });
         }
         effects.extend(numbers);
         let written = Written {
@@ -227,7 +237,11 @@ pub(super) fn in_use(person: &Person, field: &str) -> Result<(), Rejection> {
 }
 
 /// The row that a key names.
-fn find_row<V: View>(view: &V, key: Option<&PersonKey>, field: &str) -> Result<PersonRow, Stop<V::Error>> {
+fn find_row<V: View>(
+    view: &V,
+    key: Option<&PersonKey>,
+    field: &str,
+) -> Result<Arc<PersonRow>, Stop<V::Error>> {
     let uid = match key.and_then(|key| key.key.as_ref()) {
         None => None,
         Some(Key::PersonUid(uid)) => Some(*uid),
@@ -256,7 +270,7 @@ fn find_row<V: View>(view: &V, key: Option<&PersonKey>, field: &str) -> Result<P
     }
 }
 
-fn person_row<V: View>(view: &V, uid: u64, field: &str) -> Result<PersonRow, Stop<V::Error>> {
+fn person_row<V: View>(view: &V, uid: u64, field: &str) -> Result<Arc<PersonRow>, Stop<V::Error>> {
     let row = view.person(uid).map_err(Stop::View)?.filter(|row| row.person.is_some());
     row.map_or_else(|| Stop::rejected(ErrorReason::PersonNotFound, field, "no such person"), Ok)
 }

@@ -4,6 +4,7 @@ use super::people::People;
 use super::{Stop, View, aliases, kept, patch};
 use crate::domain::error::rejection;
 use crate::proto::registry::{ErrorReason, PatchPerson, Person, Rejection, UpdatePerson};
+use crate::proto::store::PersonRow;
 
 /// Replaces a whole record.
 pub(super) fn update<V: View>(
@@ -12,25 +13,31 @@ pub(super) fn update<V: View>(
 ) -> Result<(), Stop<V::Error>> {
     let uid = people.name(update.key.as_ref(), "key", "person")?;
     expect_revision(people.get(uid), update.expected_record_revision)?;
-    Ok(replace(people.edit(uid), update.person.clone().unwrap_or_default())?)
+    let before = people.row(uid);
+    let record = people.edit(uid);
+    *record = update.person.clone().unwrap_or_default();
+    Ok(keep(before.as_deref(), record)?)
 }
 
 /// Replaces the fields that the mask names.
 pub(super) fn patch<V: View>(people: &mut People<'_, V>, patch: &PatchPerson) -> Result<(), Stop<V::Error>> {
     let uid = people.name(patch.key.as_ref(), "key", "person")?;
+    expect_revision(people.get(uid), patch.expected_record_revision)?;
+    let before = people.row(uid);
     let record = people.edit(uid);
-    expect_revision(record, patch.expected_record_revision)?;
-    let mut after = record.clone();
     let paths = patch.update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
-    patch::apply(&mut after, &patch.person.clone().unwrap_or_default(), paths);
-    Ok(replace(record, after)?)
+    match &patch.person {
+        Some(person) => patch::apply(record, person, paths),
+        None => patch::apply(record, &Person::default(), paths),
+    }
+    Ok(keep(before.as_deref(), record)?)
 }
 
-fn replace(record: &mut Person, mut after: Person) -> Result<(), Rejection> {
-    kept::keep(record, &mut after)?;
-    aliases::keep_past(record, &mut after)?;
-    *record = after;
-    Ok(())
+/// What stays as it was in a record that a caller replaced.
+fn keep(before: Option<&PersonRow>, after: &mut Person) -> Result<(), Rejection> {
+    let Some(before) = before.and_then(|row| row.person.as_ref()) else { return Ok(()) };
+    kept::keep(before, after)?;
+    aliases::keep_past(before, after)
 }
 
 fn expect_revision(person: &Person, expected: u64) -> Result<(), Rejection> {

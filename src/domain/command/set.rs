@@ -135,7 +135,7 @@ fn count(counters: Counters, applied: &Applied, revision: u64) -> Counters {
 fn row_bytes(effects: &[Effect]) -> usize {
     let bytes = |effect: &Effect| match effect {
         Effect::PutPerson { row, previous } => {
-            row.encoded_len() + previous.as_ref().map_or(0, Message::encoded_len)
+            row.encoded_len() + previous.as_deref().map_or(0, Message::encoded_len)
         }
         _ => 0,
     };

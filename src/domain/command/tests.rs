@@ -398,7 +398,7 @@ fn a_fault_of_the_view_is_passed_on() {
     struct Broken;
     impl View for Broken {
         type Error = &'static str;
-        fn person(&self, _: u64) -> Result<Option<PersonRow>, Self::Error> {
+        fn person(&self, _: u64) -> Result<Option<Arc<PersonRow>>, Self::Error> {
             Err("disk")
         }
         fn personal_id(&self, _: &str) -> Result<Option<PersonalIdRow>, Self::Error> {

@@ -43,7 +43,10 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
-use crate::proto::registry::{Attribute, AttributeVerdict, Claim, MatchStrength, Person, Verdict};
+use crate::domain::fields::Fields;
+use crate::proto::registry::{
+    Attribute, AttributeVerdict, Claim, MatchStrength, Person, PersonField, Verdict,
+};
 
 pub use self::names::full_name;
 pub use self::profile::{PROFILE, strength};
@@ -56,6 +59,41 @@ pub fn verify(person: &Person, claims: &[Claim]) -> Vec<AttributeVerdict> {
     let mut findings: Vec<_> = claims.iter().map(|claim| judge(person, claim)).collect();
     names::join_parts(person, claims, &mut findings);
     claims.iter().zip(findings).map(|(claim, found)| found.verdict_on(claim.attribute)).collect()
+}
+
+/// The fields of a record that claims are about: [`verify`] looks at no other.
+pub fn fields_of<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> Fields {
+    let held = claims.into_iter().flat_map(|claim| held_in(claim.attribute()));
+    held.fold(Fields::IDENTITY, |all, field| all.with(*field))
+}
+
+/// Where a record holds an attribute.
+fn held_in(attribute: Attribute) -> &'static [PersonField] {
+    use {Attribute as A, PersonField as F};
+    match attribute {
+        A::Unspecified => &[],
+        A::FullName | A::FamilyName | A::MiddleName | A::GivenName => &[F::BirthName],
+        A::OtherName => &[F::OtherNames],
+        A::BirthDate | A::Age => &[F::BirthDate],
+        A::PersonalId => &[F::PersonalId],
+        A::OldIdNumber => &[F::OldIdNumbers],
+        A::Nationality => &[F::Nationalities],
+        A::Religion => &[F::Religion],
+        A::ResidenceFileNo => &[F::ResidenceFileNo],
+        A::Ethnicity => &[F::Ethnicity, F::EthnicityName],
+        A::BirthPlace => &[F::BirthPlace],
+        A::BirthRegistrationPlace => &[F::BirthRegistrationPlace],
+        A::PlaceOfOrigin => &[F::PlaceOfOrigin],
+        A::PermanentResidence => &[F::PermanentResidence],
+        A::CurrentResidence => &[F::CurrentResidence],
+        A::TemporaryResidence => &[F::TemporaryResidences],
+        A::Gender => &[F::Gender],
+        A::PhysicalStatus => &[F::PhysicalStatus],
+        A::BloodType => &[F::BloodType],
+        A::MaritalStatus => &[F::MaritalStatus],
+        A::HouseholdRole => &[F::HouseholdRole],
+        A::EidLevel => &[F::EidAccount],
+    }
 }
 
 fn judge(person: &Person, claim: &Claim) -> Finding {

@@ -65,7 +65,7 @@ struct Nobody;
 impl View for Nobody {
     type Error = std::convert::Infallible;
 
-    fn person(&self, _: u64) -> Result<Option<PersonRow>, Self::Error> {
+    fn person(&self, _: u64) -> Result<Option<std::sync::Arc<PersonRow>>, Self::Error> {
         Ok(None)
     }
 

@@ -21,8 +21,8 @@ mod request;
 mod tests;
 mod write;
 
-pub(in crate::domain) use person::is_alpha2;
 pub use person::{address, born_by, credential, credential_key, period, person, provenance, related_person};
+pub(in crate::domain) use person::{is_alpha2, person_after};
 pub use query::{day, find, find_limit, holder_claims, household_role, old_id, personal_id};
 pub use request::{
     context_for_import, context_for_read, context_for_write, history_limit, key, keys, node_name,
@@ -118,6 +118,16 @@ fn refuse(reason: ErrorReason, field: &str, detail: impl Into<String>) -> Checke
 /// The path of `name` inside `prefix`, which may be empty.
 fn at(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// Puts the path of a part in front of the fields that its own check named. Paths are made for rejections alone: most
+/// records are good.
+fn within(checked: Checked, path: impl FnOnce() -> String) -> Checked {
+    checked.map_err(|rejection| {
+        let path = path();
+        let field = if rejection.field.is_empty() { path } else { at(&path, &rejection.field) };
+        Rejection { field, ..rejection }
+    })
 }
 
 /// Gives the outcome of a low-level check its reason and field.

@@ -8,8 +8,8 @@ use super::super::read::{self, Found, View, run_batch};
 use super::super::status;
 use crate::domain::{matching, validate};
 use crate::proto::registry::{
-    AttributeVerdict, BatchVerifyRequest, BatchVerifyResponse, Claim, Person, Subject, SubjectResult,
-    Verdict, VerifyRequest, VerifyResponse,
+    AttributeVerdict, BatchVerifyRequest, BatchVerifyResponse, Claim, Person, Rejection, Subject,
+    SubjectResult, Verdict, VerifyRequest, VerifyResponse,
 };
 
 /// The verdicts on one person.
@@ -18,7 +18,7 @@ pub async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyRespons
     let subject = status::required(request.subject, "subject")?;
     validate::subject(&subject).map_err(|rejection| status::rejected(&rejection))?;
     let key = status::required(subject.key, "subject.key")?;
-    let view = call.read(request.options.as_ref()).await?;
+    let view = call.read(request.options.as_ref()).await?.of_fields(matching::fields_of(&subject.claims));
     let Found { person, resolution } = view.only(&key, "subject.key")?;
     let (verdicts, all_match) = compare(&person, &subject.claims);
     let meta = call.meta_of_read(&view, person.record_revision);
@@ -29,7 +29,8 @@ pub async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyRespons
 pub async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<BatchVerifyResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     validate::subjects(&request.subjects).map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let claims = request.subjects.iter().flat_map(|subject| &subject.claims);
+    let view = call.read(request.options.as_ref()).await?.of_fields(matching::fields_of(claims));
     let meta = call.meta_of_read(&view, 0);
     let results = run_batch(move || {
         let subjects = request.subjects.iter().enumerate();
@@ -40,9 +41,11 @@ pub async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<Ba
 }
 
 fn result(view: &View, subject: &Subject, position: usize) -> Result<SubjectResult, Status> {
-    let field = format!("subjects[{position}].key");
-    Ok(match read::lookup(view, subject.key.as_ref(), &field)? {
-        Err(missing) => SubjectResult { missing: Some(missing), ..SubjectResult::default() },
+    Ok(match read::lookup(view, subject.key.as_ref(), "key")? {
+        Err(missing) => {
+            let field = format!("subjects[{position}].{}", missing.field);
+            SubjectResult { missing: Some(Rejection { field, ..missing }), ..SubjectResult::default() }
+        }
         Ok(Found { person, resolution }) => {
             let (verdicts, all_match) = compare(&person, &subject.claims);
             let record_revision = person.record_revision;

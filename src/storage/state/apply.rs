@@ -237,8 +237,8 @@ impl Pass<'_> {
                     if let Some(previous) = previous {
                         self.supersede(previous, row)?;
                     }
-                    self.rows.put(&id_key(uid), row);
-                    versions.insert(uid, (row, previous.as_ref()));
+                    self.rows.put(&id_key(uid), row.as_ref());
+                    versions.insert(uid, (row.as_ref(), previous.as_deref()));
                 }
                 Effect::PutPersonalId { number, row } => self.rows.put(&personal_id_key(number), row),
                 Effect::AddHolder { alias, uid } => {

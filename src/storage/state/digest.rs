@@ -38,6 +38,7 @@ pub(super) fn digest(generation: &Generation) -> Result<Digest, StorageError> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
         options.set_readahead_size(2 << 20);
+        options.set_total_order_seek(true);
         for row in snapshot.iterator_cf_opt(generation.table(table), options, IteratorMode::Start) {
             let (key, value) = row.map_err(failed())?;
             for part in [key, value] {

@@ -12,7 +12,8 @@ use rocksdb::{DB, DBPinnableSlice, Direction, IteratorMode, Options, ReadOptions
 use super::files;
 use super::options;
 use super::position::{FirstRevision, Position};
-use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table};
+use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table, holder_key, holder_prefix};
+use crate::domain::command::Alias;
 use crate::storage::codec;
 use crate::storage::error::StorageError;
 
@@ -157,6 +158,17 @@ impl Generation {
         &'a self,
         table: Table,
         from: &[u8],
+        mut options: ReadOptions,
+    ) -> impl Iterator<Item = RawRow> + use<'a> {
+        // Beyond those that share a part with the first one: see `tables::shared_part`.
+        options.set_total_order_seek(true);
+        self.rows(table, from, options)
+    }
+
+    fn rows<'a>(
+        &'a self,
+        table: Table,
+        from: &[u8],
         options: ReadOptions,
     ) -> impl Iterator<Item = RawRow> + use<'a> {
         let start = IteratorMode::From(from, Direction::Forward);
@@ -164,15 +176,13 @@ impl Generation {
         rows.map(|row| row.map_err(StorageError::rocks("read", self.path())))
     }
 
-    /// The rows whose keys begin with a prefix, in order.
-    pub fn rows_with_prefix<'a>(
-        &'a self,
-        table: Table,
-        prefix: &[u8],
-    ) -> impl Iterator<Item = RawRow> + use<'a> {
+    /// The rows of the holders of an alias, in order. That there are none, which is usual for the number of a new paper,
+    /// is found out by bloom filters and not by a search in each file.
+    pub fn holders<'a>(&'a self, alias: &Alias) -> impl Iterator<Item = RawRow> + use<'a> {
         let mut options = ReadOptions::default();
-        options.set_iterate_range(rocksdb::PrefixRange(prefix));
-        self.rows_from(table, prefix, options)
+        options.set_iterate_range(rocksdb::PrefixRange(holder_prefix(alias)));
+        options.set_prefix_same_as_start(true);
+        self.rows(Table::Alias, &holder_key(alias, 0), options)
     }
 
     /// Writes a batch: all of it or nothing, visible at once, on disk with the next flush.

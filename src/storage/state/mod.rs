@@ -68,6 +68,7 @@ mod generation;
 mod install;
 mod open;
 mod options;
+mod part;
 mod position;
 mod receive;
 mod requests;
@@ -91,7 +92,7 @@ use self::generation::Generation;
 use self::position::Position;
 use self::view::Tables;
 use crate::domain::command::View;
-use crate::proto::store::{Applied, Entry, NodeRow, Reply, SnapshotManifest};
+use crate::proto::store::{Applied, Entry, LogId, NodeRow, Reply, SnapshotManifest};
 use crate::storage::error::StorageError;
 
 pub use self::digest::Digest;
@@ -174,6 +175,11 @@ impl StateStore {
     /// The last entry applied, the last membership and the counters.
     pub fn applied(&self) -> Applied {
         self.live().position.to_applied()
+    }
+
+    /// The last entry applied.
+    pub fn last_applied(&self) -> Option<LogId> {
+        self.live().position.log_id
     }
 
     /// Follows how far the state is.

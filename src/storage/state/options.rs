@@ -20,9 +20,9 @@
 
 use std::time::Duration;
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform};
 
-use super::tables::Table;
+use super::tables::{Table, shared_part};
 
 /// Settings of the state store. All sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,10 @@ impl StateObserver for () {
     fn compacted(&self, _versions: u32) {}
 }
 
+/// The fastest level: the dictionary saves most of what a higher one would, and each record is compressed several times
+/// on its way down.
+const ZSTD_LEVEL: i32 = 1;
+
 /// Size of the dictionary of a file of records, in bytes.
 const DICTIONARY: i32 = 16 << 10;
 
@@ -76,9 +80,19 @@ const TRAINING: i32 = 100 * DICTIONARY;
 pub(super) fn of_table(table: Table, rocks: &Options) -> Options {
     let mut rocks = rocks.clone();
     if matches!(table, Table::Person | Table::History) {
-        // The first three are RocksDB's defaults: window, level ("zstd's own") and strategy.
-        rocks.set_bottommost_compression_options(-14, 32_767, 0, DICTIONARY, true);
+        // Window and strategy are RocksDB's defaults.
+        rocks.set_bottommost_compression_options(-14, ZSTD_LEVEL, 0, DICTIONARY, true);
         rocks.set_bottommost_zstd_max_train_bytes(TRAINING, true);
+    }
+    if table == Table::Alias {
+        // Each new number is looked for, and is nearly always nobody's.
+        rocks.set_prefix_extractor(SliceTransform::create("dancu.shared_part", shared_part, None));
+        rocks.set_memtable_prefix_bloom_ratio(0.1);
+    }
+    if table == Table::Request {
+        // Each write looks for a request that is nearly always new.
+        rocks.set_memtable_whole_key_filtering(true);
+        rocks.set_memtable_prefix_bloom_ratio(0.1);
     }
     rocks
 }

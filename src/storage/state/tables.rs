@@ -197,6 +197,15 @@ pub(super) fn holder_key(alias: &Alias, uid: u64) -> Vec<u8> {
     key
 }
 
+/// What the keys of all holders of one alias share, and what bloom filters know of a key: [`holder_prefix`]. All of the key
+/// of a personal id.
+pub(super) fn shared_part(key: &[u8]) -> &[u8] {
+    match key.first() {
+        Some(b'p') => key,
+        _ => &key[..key.len().saturating_sub(8)],
+    }
+}
+
 /// Key of a request. The agency's length stands first, so that no two pairs share a key.
 pub(super) fn request_key(agency_id: &str, request_id: &str) -> Vec<u8> {
     let length = u32::try_from(agency_id.len()).expect("a command is smaller than 4 GiB");
@@ -234,6 +243,24 @@ mod tests {
         let named = |day| Alias::Name { folded: "lan".to_owned(), born: (1990, 5, day) };
         assert!(holder_key(&named(2), 9) < holder_key(&named(3), 1));
         assert!(holder_key(&named(2), 9).starts_with(&name_prefix("lan")));
+    }
+
+    #[test]
+    fn holders_of_one_alias_share_their_prefix_and_nothing_more() {
+        let aliases = [
+            Alias::OldId("271450001".to_owned()),
+            Alias::Credential { kind: 7, number: "AB-1".to_owned() },
+            Alias::Household("H1".to_owned()),
+            Alias::Name { folded: "lan".to_owned(), born: (1990, 5, 2) },
+        ];
+        for alias in aliases {
+            for uid in [0, 1, u64::MAX] {
+                assert_eq!(shared_part(&holder_key(&alias, uid)), holder_prefix(&alias));
+            }
+        }
+        let number = personal_id_key("001190000001");
+        assert_eq!(shared_part(&number), number);
+        assert_eq!(shared_part(b""), b"");
     }
 
     #[test]

@@ -21,9 +21,11 @@ use std::sync::Arc;
 use rocksdb::ReadOptions;
 
 use super::generation::Generation;
+use super::part;
 use super::position::FirstRevision;
 use super::tables::{Row, Table, history_key, holder_prefix, id_key, id_of, personal_id_key};
 use crate::domain::command::{Alias, View, leads_to};
+use crate::domain::fields::Fields;
 use crate::proto::registry::Person;
 use crate::proto::store::{HolderRow, NodeRow, PersonRow, PersonalIdRow};
 use crate::storage::error::StorageError;
@@ -77,11 +79,13 @@ pub struct StateView {
     time_ms: u64,
     /// Versions written later than this are out of sight.
     instant_ms: u64,
+    /// What is read of a current record.
+    fields: Fields,
 }
 
 impl StateView {
     pub(super) fn new(generation: Arc<Generation>, revision: u64, time_ms: u64) -> Self {
-        Self { generation, revision, time_ms, instant_ms: u64::MAX }
+        Self { generation, revision, time_ms, instant_ms: u64::MAX, fields: Fields::ALL }
     }
 
     /// The registry's revision that this view reads at. With [`AsOf::Instant`] it is the newest one that was looked
@@ -111,6 +115,11 @@ impl StateView {
         Ok(moved)
     }
 
+    /// The same view, of these fields alone and of what identifies a record: the others may be missing in what it shows.
+    pub fn of_fields(self, fields: Fields) -> Self {
+        Self { fields, ..self }
+    }
+
     /// What was read, if nothing that this view sees can have been compacted meanwhile.
     pub(super) fn kept<T>(&self, found: T) -> Result<T, ReadError> {
         self.history_holds()?;
@@ -131,11 +140,12 @@ impl StateView {
     /// See [`ReadError`].
     pub fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<PersonRow>, ReadError> {
         let mut holders = Vec::new();
+        let view = self.clone().of_fields(alias.fields().iter().fold(self.fields, |all, it| all.with(*it)));
         for holder in Tables(&self.generation).all_holders(alias) {
             if holders.len() == limit {
                 break;
             }
-            if let Some(row) = self.person(holder?.0)?
+            if let Some(row) = view.person(holder?.0)?
                 && leads_to(alias, record(&row)?)
             {
                 holders.push(row);
@@ -149,7 +159,8 @@ impl StateView {
     /// # Errors
     /// See [`ReadError`].
     pub fn person(&self, uid: u64) -> Result<Option<PersonRow>, ReadError> {
-        let version = match self.generation.row::<PersonRow>(&id_key(uid))? {
+        let value = self.generation.value(Table::Person, &id_key(uid))?;
+        let version = match value.map(|value| part::decode(&value, self.fields)).transpose()? {
             Some(row) if self.sees(&row)? => Some(row),
             Some(_) => self.earlier(uid, self.revision, 1, usize::MAX)?.0.pop(),
             None => None,
@@ -251,7 +262,7 @@ impl Tables<'_> {
         alias: &Alias,
     ) -> impl Iterator<Item = Result<(u64, HolderRow), StorageError>> + use<'_> {
         let prefix = holder_prefix(alias);
-        let rows = self.0.rows_with_prefix(Table::Alias, &prefix);
+        let rows = self.0.holders(alias);
         rows.filter_map(move |row| {
             let (key, value) = match row {
                 Ok(row) => row,
@@ -267,8 +278,8 @@ impl Tables<'_> {
 impl View for Tables<'_> {
     type Error = StorageError;
 
-    fn person(&self, uid: u64) -> Result<Option<PersonRow>, StorageError> {
-        self.0.row(&id_key(uid))
+    fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, StorageError> {
+        Ok(self.0.row(&id_key(uid))?.map(Arc::new))
     }
 
     fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, StorageError> {

@@ -91,7 +91,7 @@ pub fn stored(folder: &TempDir, people: u64, commands: &mut Commands) -> StateSt
 /// The same in memory, for `decide` alone.
 #[derive(Default)]
 pub struct InMemory {
-    persons: BTreeMap<u64, PersonRow>,
+    persons: BTreeMap<u64, Arc<PersonRow>>,
     personal_ids: BTreeMap<String, PersonalIdRow>,
     holders: BTreeMap<Alias, Vec<u64>>,
     /// As they stand after the last command.
@@ -131,7 +131,7 @@ impl InMemory {
 impl View for InMemory {
     type Error = Infallible;
 
-    fn person(&self, uid: u64) -> Result<Option<PersonRow>, Infallible> {
+    fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, Infallible> {
         Ok(self.persons.get(&uid).cloned())
     }
 

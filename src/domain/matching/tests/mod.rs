@@ -135,6 +135,15 @@ fn every_attribute_is_known_and_matches_itself() {
 }
 
 #[test]
+fn a_claim_is_judged_by_the_fields_it_is_about() {
+    let person = complete_person();
+    for claim in own_claims(&person) {
+        let part = crate::domain::access::part(person.clone(), held_in(claim.attribute()));
+        check(&part, &claim, Match);
+    }
+}
+
+#[test]
 fn a_record_of_nothing_answers_no_claim_but_those_of_facts_that_are_not_written_down() {
     use Attribute as A;
     let nobody = Person::default();

@@ -1,6 +1,6 @@
 //! Where a person lives, lived or is from, and for how long.
 
-use super::super::{Checked, DETAIL_CHARS, LIST_ITEMS, at, at_most_items, refuse};
+use super::super::{Checked, DETAIL_CHARS, LIST_ITEMS, at, at_most_items, refuse, within};
 use super::{free_text, is_alpha2, optional_date};
 use crate::domain::date;
 use crate::proto::registry::{Address, ErrorReason, PartialDate, Person, TemporaryResidence, UnitEdition};
@@ -17,13 +17,13 @@ pub(super) fn residences(person: &Person, prefix: &str) -> Checked {
     ];
     for (name, value) in addresses {
         if let Some(value) = value {
-            address(value, &at(prefix, name))?;
+            within(address(value, ""), || at(prefix, name))?;
         }
     }
     let field = at(prefix, "temporary_residences");
     at_most_items(p.temporary_residences.len(), LIST_ITEMS, &field)?;
     for (i, residence) in p.temporary_residences.iter().enumerate() {
-        temporary_residence(residence, &format!("{field}[{i}]"))?;
+        within(temporary_residence(residence, ""), || format!("{field}[{i}]"))?;
     }
     match &p.absence {
         Some(absence) => period(absence.since.as_ref(), absence.until.as_ref(), &at(prefix, "absence")),
@@ -64,7 +64,7 @@ pub fn address(address: &Address, field: &str) -> Checked {
             return refuse_part("unit_code", "2 or 5 digits, or 3 in edition V63");
         }
     }
-    free_text(&a.detail, DETAIL_CHARS, &at(field, "detail"))
+    free_text(&a.detail, DETAIL_CHARS, || at(field, "detail"))
 }
 
 /// A time from `since` until `until` of the message at `field`, either of which may be open.

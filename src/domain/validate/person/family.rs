@@ -1,7 +1,8 @@
 //! Whom a person is related to, married to and lives with.
 
 use super::super::{
-    Checked, NAME_CHARS, RELATIONS, RESIDENCE_FILE_CHARS, as_reason, at, at_most_chars, at_most_items, refuse,
+    Checked, NAME_CHARS, RELATIONS, RESIDENCE_FILE_CHARS, as_reason, at, at_most_chars, at_most_items,
+    refuse, within,
 };
 use super::{is_alpha2, known};
 use crate::domain::{identifier, text};
@@ -52,7 +53,7 @@ pub fn related_person(related: &RelatedPerson, field: &str) -> Checked {
 fn relations(relations: &[RelatedPerson], field: &str) -> Checked {
     at_most_items(relations.len(), RELATIONS, field)?;
     for (i, related) in relations.iter().enumerate() {
-        related_person(related, &format!("{field}[{i}]"))?;
+        within(related_person(related, ""), || format!("{field}[{i}]"))?;
         let before = &relations[..i];
         let single =
             matches!(related.kind(), RelationKind::Father | RelationKind::Mother | RelationKind::Spouse);

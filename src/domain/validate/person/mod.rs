@@ -40,9 +40,56 @@ const DAY_MS: u64 = 86_400_000;
 /// record in the request, "person" as a rule. What callers may not write is told apart elsewhere: here a link in
 /// relations and a record that was merged are as good as any other.
 pub fn person(person: &Person, prefix: &str) -> Checked {
+    person_after(None, person, prefix)
+}
+
+/// The same, of a record that takes the place of another one, which was checked when it was stored: parts in which the
+/// two are equal are not looked at again.
+pub(in crate::domain) fn person_after(before: Option<&Person>, person: &Person, prefix: &str) -> Checked {
     let p = person;
-    birth_name(p.birth_name.as_ref(), &at(prefix, "birth_name"))?;
-    other_names(&p.other_names, &at(prefix, "other_names"))?;
+    /// Whether any of these fields differs, or there was no record.
+    macro_rules! changed {
+        ($($field:ident),+) => { before.is_none_or(|before| $(before.$field != p.$field)||+) };
+    }
+    if changed!(birth_name, other_names) {
+        birth_name(p.birth_name.as_ref(), &at(prefix, "birth_name"))?;
+        other_names(&p.other_names, &at(prefix, "other_names"))?;
+    }
+    if changed!(birth_date, gender, personal_id, cancelled_personal_ids, old_id_numbers, physical_status) {
+        numbers(p, prefix)?;
+    }
+    if changed!(nationalities) {
+        nationalities(&p.nationalities, &at(prefix, "nationalities"))?;
+    }
+    if changed!(
+        birth_place,
+        birth_registration_place,
+        place_of_origin,
+        permanent_residence,
+        current_residence,
+        temporary_residences,
+        absence
+    ) {
+        address::residences(p, prefix)?;
+    }
+    if changed!(relations, marital_status, residence_file_no, household_role, physical_status) {
+        family::family(p, prefix)?;
+    }
+    if changed!(ethnicity, ethnicity_name, religion, blood_type, phone_numbers, email_addresses, extensions) {
+        traits::traits(p, prefix)?;
+    }
+    if changed!(credentials, eid_account, provenance) {
+        papers::papers(p, prefix)?;
+    }
+    person_status(p, prefix)?;
+    if p.encoded_len() > RECORD_BYTES {
+        return refuse(ErrorReason::TooLarge, prefix, format!("a record has at most {RECORD_BYTES} bytes"));
+    }
+    Ok(())
+}
+
+/// Birth, gender, death, and the numbers that must agree with them.
+fn numbers(p: &Person, prefix: &str) -> Checked {
     let birth = required_date(p.birth_date.as_ref(), &at(prefix, "birth_date"))?;
     let gender = match p.gender() {
         Gender::Unspecified => {
@@ -56,19 +103,10 @@ pub fn person(person: &Person, prefix: &str) -> Checked {
     }
     cancelled_ids(p, &at(prefix, "cancelled_personal_ids"))?;
     old_ids(&p.old_id_numbers, &at(prefix, "old_id_numbers"))?;
-    nationalities(&p.nationalities, &at(prefix, "nationalities"))?;
-    if let Some(status) = &p.physical_status {
-        physical_status(status, &birth, &at(prefix, "physical_status"))?;
+    match &p.physical_status {
+        Some(status) => physical_status(status, &birth, &at(prefix, "physical_status")),
+        None => Ok(()),
     }
-    address::residences(p, prefix)?;
-    family::family(p, prefix)?;
-    traits::traits(p, prefix)?;
-    papers::papers(p, prefix)?;
-    person_status(p, prefix)?;
-    if p.encoded_len() > RECORD_BYTES {
-        return refuse(ErrorReason::TooLarge, prefix, format!("a record has at most {RECORD_BYTES} bytes"));
-    }
-    Ok(())
 }
 
 /// That a birth does not lie in the future of `time_ms`, milliseconds since 1970. A day more is allowed: where the
@@ -124,9 +162,9 @@ fn known<E: TryFrom<i32>>(value: i32, field: impl FnOnce() -> String) -> Checked
 }
 
 /// Text that is no name, and may be empty.
-fn free_text(value: &str, max: usize, field: &str) -> Checked {
-    at_most_chars(value, max, || field.to_owned())?;
-    as_reason(text::check_free(value), ErrorReason::NameCharset, || field.to_owned())
+fn free_text(value: &str, max: usize, field: impl Fn() -> String) -> Checked {
+    at_most_chars(value, max, &field)?;
+    as_reason(text::check_free(value), ErrorReason::NameCharset, field)
 }
 
 fn required_date(value: Option<&PartialDate>, field: &str) -> Result<PartialDate, Rejection> {

@@ -3,7 +3,7 @@
 use super::super::{
     AGENCY_CHARS, CREDENTIAL_CLASS_CHARS, CREDENTIAL_NUMBER_CHARS, CREDENTIALS, Checked, DOCUMENT_CHARS,
     PLACE_CHARS, PROVENANCE_FIELDS, PROVENANCES, SOURCE_REVISION_CHARS, at, at_most_chars, at_most_items,
-    refuse,
+    refuse, within,
 };
 use super::{distinct, free_text, known, optional_date};
 use crate::domain::date;
@@ -21,7 +21,7 @@ pub(super) fn papers(person: &Person, prefix: &str) -> Checked {
     let field = at(prefix, "provenance");
     at_most_items(person.provenance.len(), PROVENANCES, &field)?;
     for (i, entry) in person.provenance.iter().enumerate() {
-        provenance(entry, &format!("{field}[{i}]"))?;
+        within(provenance(entry, ""), || format!("{field}[{i}]"))?;
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ pub fn credential(credential: &Credential, field: &str) -> Checked {
         ("source_revision", &c.source_revision, SOURCE_REVISION_CHARS),
     ];
     for (name, value, max) in texts {
-        free_text(value, max, &at(field, name))?;
+        free_text(value, max, || at(field, name))?;
     }
     let dates =
         [("issued_on", &c.issued_on), ("expires_on", &c.expires_on), ("status_since", &c.status_since)];
@@ -71,9 +71,9 @@ pub fn credential_key(kind: i32, number: &str, field: &str) -> Checked {
 /// Where values of a record come from, at `field`.
 pub fn provenance(provenance: &Provenance, field: &str) -> Checked {
     let p = provenance;
-    free_text(&p.source_system, AGENCY_CHARS, &at(field, "source_system"))?;
-    free_text(&p.document, DOCUMENT_CHARS, &at(field, "document"))?;
-    free_text(&p.agency, AGENCY_CHARS, &at(field, "agency"))?;
+    free_text(&p.source_system, AGENCY_CHARS, || at(field, "source_system"))?;
+    free_text(&p.document, DOCUMENT_CHARS, || at(field, "document"))?;
+    free_text(&p.agency, AGENCY_CHARS, || at(field, "agency"))?;
     optional_date(p.date.as_ref(), || at(field, "date"))?;
     let field = at(field, "fields");
     at_most_items(p.fields.len(), PROVENANCE_FIELDS, &field)?;
@@ -88,7 +88,7 @@ pub fn provenance(provenance: &Provenance, field: &str) -> Checked {
 fn credentials(credentials: &[Credential], field: &str) -> Checked {
     at_most_items(credentials.len(), CREDENTIALS, field)?;
     for (i, item) in credentials.iter().enumerate() {
-        credential(item, &format!("{field}[{i}]"))?;
+        within(credential(item, ""), || format!("{field}[{i}]"))?;
         let same = |other: &Credential| other.r#type == item.r#type && other.number == item.number;
         if credentials[..i].iter().any(same) {
             let field = format!("{field}[{i}].number");
@@ -108,5 +108,5 @@ fn eid_account(account: &EidAccountState, field: &str) -> Checked {
     if account.state() != EidState::Locked && !account.lock_reason.is_empty() {
         return refuse(ErrorReason::FieldInvalid, &at(field, "lock_reason"), "only when LOCKED");
     }
-    free_text(&account.lock_reason, PLACE_CHARS, &at(field, "lock_reason"))
+    free_text(&account.lock_reason, PLACE_CHARS, || at(field, "lock_reason"))
 }

@@ -71,7 +71,7 @@ fn extensions(extensions: &[Extension], field: &str) -> Checked {
         }
         match &extension.value {
             None => return refuse(ErrorReason::FieldInvalid, &item, "text, a number, a date or a flag"),
-            Some(Value::Text(text)) => free_text(text, EXTENSION_TEXT_CHARS, &at(&item, "text"))?,
+            Some(Value::Text(text)) => free_text(text, EXTENSION_TEXT_CHARS, || at(&item, "text"))?,
             Some(Value::Date(date)) => optional_date(Some(date), || at(&item, "date"))?,
             Some(Value::Number(_) | Value::Flag(_)) => {}
         }
