@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! reads ---> waiting ---\
-//! reads ---> waiting ----+--> one round: on the leader a quorum-confirmed read index (never a lease),
-//! reads ---> waiting ---/                elsewhere one ReadIndex call to the leader
+//! reads ---> waiting ----+--> one round: on the leader a read index that a majority confirms (never a lease),
+//! reads ---> waiting ---/                elsewhere one question to the leader
 //!                                           |
 //!            applied >= index  <------------/    then all of that round read locally
 //! ```
@@ -25,12 +25,14 @@ use crate::metrics::Metrics;
 use crate::proto::peer::ReadIndexRequest;
 use crate::raft::fault::Fault;
 use crate::raft::leader;
+use crate::raft::leadership::Confirmations;
 use crate::raft::peer::client::PeerCalls;
 use crate::raft::types::Raft;
+use crate::storage::log::LogStore;
 use crate::storage::state::StateStore;
 
 /// How long one attempt of a round may take before it is asked anew.
-const ATTEMPT: Duration = Duration::from_secs(1);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Pause after a failed attempt, unless a new leader shows up sooner.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -42,6 +44,8 @@ type Waiter = oneshot::Sender<()>;
 pub struct Rounds {
     /// This node.
     pub raft: Raft,
+    /// Its log, for the vote.
+    pub log: LogStore,
     /// Its state.
     pub state: StateStore,
     /// Its way to the leader.
@@ -87,6 +91,7 @@ async fn run(
     mut arrivals: mpsc::UnboundedReceiver<Waiter>,
     fresh_at: Arc<Mutex<Option<Instant>>>,
 ) {
+    let mut asking = Asking::default();
     while let Some(first) = arrivals.recv().await {
         let mut waiters = vec![first];
         loop {
@@ -99,7 +104,7 @@ async fn run(
                 break;
             }
             let started = Instant::now();
-            if let Some(index) = rounds.confirm().await {
+            if let Some(index) = rounds.confirm(&mut asking).await {
                 rounds.metrics.observe_read_round(waiters.len());
                 let fresh_at = fresh_at.clone();
                 let rounds = rounds.clone();
@@ -151,33 +156,48 @@ impl Rounds {
     }
 
     /// One attempt: the index that local state must have applied.
-    async fn confirm(&self) -> Option<u64> {
+    async fn confirm(&self, asking: &mut Asking) -> Option<u64> {
         if self.fault.is_declared() {
             return None;
         }
         let leader = leader::current(&self.raft)?;
         if leader == *self.raft.node_id() {
-            return leader::confirmed_index(&self.raft, ATTEMPT).await;
+            return asking.voters.round(self, Instant::now() + ATTEMPT).await;
         }
         let member = leader::member(&self.raft, leader)?;
         let point = self.state.latest_hash_point();
+        let news = point.filter(|point| asking.compared != Some((leader, point.0)));
         let request = ReadIndexRequest {
-            hash_index: point.map_or(0, |(index, _)| index),
-            chain_hash: point.map(|(_, hash)| hash.to_vec().into()).unwrap_or_default(),
+            hash_index: news.map_or(0, |(index, _)| index),
+            chain_hash: news.map(|(_, hash)| hash.to_vec().into()).unwrap_or_default(),
+            vote: self.log.vote(),
         };
-        match self.calls.read_index(&member, request, ATTEMPT).await {
-            Ok(response) if response.diverged => {
+        match tokio::time::timeout(ATTEMPT, self.calls.read_index(&member, request)).await {
+            Ok(Ok(response)) if response.diverged => {
                 self.fault.declare(
                     "its state differs from the leader's: no answer of it can be trusted. Nothing on the other \
                      nodes is affected. Remove this node from the cluster, empty its folder and add it again.",
                 );
                 None
             }
-            Ok(response) => Some(response.index),
-            Err(status) => {
+            Ok(Ok(response)) => {
+                asking.compared = point.map(|(index, _)| (leader, index));
+                Some(response.index)
+            }
+            Ok(Err(status)) => {
                 tracing::debug!(leader, code = ?status.code(), "the leader did not confirm a read index");
                 None
             }
+            Err(_) => None,
         }
     }
+}
+
+/// What one round leaves to the next.
+#[derive(Default)]
+struct Asking {
+    /// As the leader: the voters.
+    voters: Confirmations,
+    /// Elsewhere: the leader, and the newest point of the hash chain that it was asked to compare.
+    compared: Option<(u64, u64)>,
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use openraft::LinearizerOption;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use crate::proto::cluster::Member;
@@ -64,15 +63,19 @@ pub fn term(raft: &Raft) -> u64 {
     raft.server_metrics().borrow_watched().vote.leader_id.term
 }
 
-/// The read index of this node if it leads, confirmed by a quorum that answered after this call began: never a lease.
-/// Calls that wait at the same time share one round of openraft's.
-pub async fn confirmed_index(raft: &Raft, within: Duration) -> Option<u64> {
-    let option = LinearizerOption::new(Some(Duration::ZERO), true).with_wait_timeout(within);
-    match raft.get_read_linearizer(option).await {
-        Ok(linearizer) => Some(linearizer.read_log_id().index()),
-        Err(error) => {
-            tracing::debug!(%error, "no quorum confirmed the read index");
-            None
-        }
-    }
+/// Whether those for whom `has` holds are a majority of the voters, of both configurations while they change.
+///
+/// The configuration may be one step behind openraft's own, which is safe: two that follow each other share a member in
+/// any two majorities, and the second next is proposed only after the next was committed.
+pub fn is_majority(raft: &Raft, has: impl Fn(&u64) -> bool) -> bool {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let voters = metrics.membership_config.membership().get_joint_config();
+    let of = |set: &BTreeSet<u64>| set.iter().filter(|id| has(id)).count() > set.len() / 2;
+    !voters.is_empty() && voters.iter().all(of)
+}
+
+/// Whether a node belongs to the cluster.
+pub fn is_member(raft: &Raft, id: u64) -> bool {
+    raft.server_metrics().borrow_watched().membership_config.membership().get_node(&id).is_some()
 }

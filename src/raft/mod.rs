@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `node` | a node's life: waiting, taking part, stopping |
 //! | `replica` | the parts of a node in a cluster, and the way of a write |
-//! | `read`, `barrier` | the four read modes, and the rounds behind them |
+//! | `read`, `barrier`, `leadership` | the four read modes, the rounds behind them, and what confirms a leader |
 //! | `divergence`, `fault` | whose state is wrong, and what goes out of service |
 //! | `proposer` | the queue in front of the leader's log |
 //! | `retention` | the leader's part in compaction of the history |
@@ -45,6 +45,7 @@ mod divergence;
 mod error;
 mod fault;
 mod leader;
+mod leadership;
 mod log_storage;
 mod node;
 mod observer;

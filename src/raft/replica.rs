@@ -10,12 +10,13 @@ use tokio::time::Instant;
 use crate::config::{NodeConfig, RaftConfig};
 use crate::metrics::Metrics;
 use crate::proto::cluster::Member;
-use crate::proto::store::{Command, Reply};
-use crate::raft::barrier::{Barrier, Rounds};
+use crate::proto::store::{Command, Reply, Vote};
+use crate::raft::barrier::{ATTEMPT, Barrier, Rounds};
 use crate::raft::divergence::{Comparisons, Verdict};
 use crate::raft::error::{Error, ProposeError};
 use crate::raft::fault::Fault;
 use crate::raft::leader;
+use crate::raft::leadership::Standing;
 use crate::raft::log_storage::LogStorage;
 use crate::raft::observer::Observer;
 use crate::raft::peer::client::PeerCalls;
@@ -89,6 +90,7 @@ impl Replica {
         let calls = Arc::new(PeerCalls::new(identity.clone()));
         let barrier = Barrier::start(Rounds {
             raft: raft.clone(),
+            log: log.clone(),
             state: state.clone(),
             calls: calls.clone(),
             fault: fault.clone(),
@@ -195,11 +197,19 @@ impl Replica {
         verdict
     }
 
-    /// The index that another node's read must wait for, if this node leads and a quorum confirms it in time.
-    pub async fn read_index(&self, deadline: Instant) -> Option<u64> {
+    /// The index that a read of the node `from`, which holds `vote`, must wait for: if this node leads, and a majority
+    /// confirms it in time.
+    pub async fn read_index(&self, from: u64, vote: Option<&Vote>) -> Option<u64> {
         self.in_service().ok()?;
+        let standing = Standing::of(&self.raft, &self.log, &self.state)?;
+        let me = self.identity.node_id;
+        let two = |voter: &u64| *voter == me || *voter == from;
+        if standing.is_confirmed_by(vote) && leader::is_majority(&self.raft, two) {
+            return Some(standing.index);
+        }
         self.metrics.read_index_served_total.inc();
-        leader::confirmed_index(&self.raft, deadline.saturating_duration_since(Instant::now())).await
+        let passed = self.barrier.pass(Instant::now() + ATTEMPT).await;
+        passed.then(|| self.state.last_applied().map_or(0, |id| id.index))
     }
 
     /// Milliseconds since the leader last confirmed this node; `u32::MAX` when never.

@@ -1,7 +1,5 @@
 //! Connections to peers: lazy, separate for each purpose, closed when the other side goes silent.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use tonic::service::interceptor::InterceptedService;
@@ -45,31 +43,4 @@ pub fn client(me: &Identity, to: u64, address: &str) -> Result<Client, tonic::tr
     Ok(PeerClient::new(claimed)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES))
-}
-
-/// The call channels: one connection to each peer that this node calls as a client.
-pub struct Calls {
-    me: Identity,
-    clients: Mutex<HashMap<(u64, String), Client>>,
-}
-
-impl Calls {
-    /// None yet.
-    pub fn new(me: Identity) -> Self {
-        Self { me, clients: Mutex::default() }
-    }
-
-    /// The client of the node `to` at `address`.
-    ///
-    /// # Errors
-    /// When the address is not one.
-    pub fn to(&self, to: u64, address: &str) -> Result<Client, tonic::transport::Error> {
-        let mut clients = self.clients.lock().expect("no holder of this lock panics");
-        if let Some(client) = clients.get(&(to, address.to_owned())) {
-            return Ok(client.clone());
-        }
-        let client = client(&self.me, to, address)?;
-        clients.insert((to, address.to_owned()), client.clone());
-        Ok(client)
-    }
 }

@@ -1,17 +1,21 @@
 //! Calls to the leader and to other members that are not openraft's: read index, forwarded writes, status.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tonic::{Code, Request, Status};
 
 use crate::proto::cluster::{Member, NodeStatus};
 use crate::proto::peer::{
-    AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, ForwardRequest, NodeStatusRequest,
-    ReadIndexRequest, ReadIndexResponse,
+    AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, ConfirmRequest, ConfirmResponse,
+    ForwardRequest, NodeStatusRequest, ReadIndexRequest, ReadIndexResponse,
 };
 use crate::proto::store::{Command, Reply};
 use crate::raft::error::ProposeError;
-use crate::raft::peer::channel::Calls;
+use crate::raft::peer::channel::{self, Client};
+use crate::raft::peer::kept::Kept;
 use crate::storage::data_dir::Identity;
 
 /// Set on a refusal by a node that does not lead: the leader's id, when it knows one.
@@ -27,9 +31,17 @@ const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a node may take to write its identity.
 const ADOPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The calls of one node to its peers.
+/// The calls of one node to its peers: one connection to each, made at the first call.
 pub struct PeerCalls {
-    calls: Calls,
+    me: Identity,
+    peers: Mutex<HashMap<(u64, String), Peer>>,
+}
+
+/// A connection, and the streams on it that wait for their next question.
+struct Peer {
+    client: Client,
+    read_index: Option<Kept<ReadIndexRequest, ReadIndexResponse>>,
+    confirm: Option<Kept<ConfirmRequest, ConfirmResponse>>,
 }
 
 fn bad_address(error: &tonic::transport::Error) -> Status {
@@ -39,26 +51,59 @@ fn bad_address(error: &tonic::transport::Error) -> Status {
 impl PeerCalls {
     /// For calls by `me`.
     pub fn new(me: Identity) -> Self {
-        Self { calls: Calls::new(me) }
+        Self { me, peers: Mutex::default() }
     }
 
-    fn to(&self, member: &Member) -> Result<super::channel::Client, Status> {
-        self.calls.to(member.node_id, &member.peer_address).map_err(|e| bad_address(&e))
+    fn with<T>(&self, member: &Member, act: impl FnOnce(&mut Peer) -> T) -> Result<T, Status> {
+        let mut peers = self.peers.lock().expect("no holder of this lock panics");
+        let peer = match peers.entry((member.node_id, member.peer_address.clone())) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                let client = channel::client(&self.me, member.node_id, &member.peer_address);
+                let client = client.map_err(|e| bad_address(&e))?;
+                free.insert(Peer { client, read_index: None, confirm: None })
+            }
+        };
+        Ok(act(peer))
     }
 
-    /// Asks the leader for a confirmed index, within `timeout`.
+    fn to(&self, member: &Member) -> Result<Client, Status> {
+        self.with(member, |peer| peer.client.clone())
+    }
+
+    /// Asks the leader for a confirmed index. The caller bounds the time: a question that is given up takes its stream
+    /// with it.
     ///
     /// # Errors
-    /// The call's status; the caller asks anew, never with an old answer.
+    /// The stream's status; the caller asks anew, never with an old answer.
     pub async fn read_index(
         &self,
         leader: &Member,
         request: ReadIndexRequest,
-        timeout: Duration,
     ) -> Result<ReadIndexResponse, Status> {
-        let mut request = Request::new(request);
-        request.set_timeout(timeout);
-        Ok(self.to(leader)?.read_index(request).await?.into_inner())
+        let (mut client, kept) = self.with(leader, |peer| (peer.client.clone(), peer.read_index.take()))?;
+        let kept = match kept {
+            Some(kept) => kept,
+            None => Kept::open(|questions| async move { client.read_index(questions).await }).await?,
+        };
+        let (answer, kept) = kept.exchange(request).await?;
+        self.with(leader, |peer| peer.read_index = Some(kept))?;
+        Ok(answer)
+    }
+
+    /// Asks a voter for its vote. The caller bounds the time, as of [`PeerCalls::read_index`].
+    ///
+    /// # Errors
+    /// The stream's status.
+    pub async fn confirm(&self, voter: &Member) -> Result<ConfirmResponse, Status> {
+        let (mut client, kept) = self.with(voter, |peer| (peer.client.clone(), peer.confirm.take()))?;
+        let kept = match kept {
+            Some(kept) => kept,
+            None => Kept::open(|questions| async move { client.confirm(questions).await }).await?,
+        };
+        let (answer, kept) = kept.exchange(ConfirmRequest {}).await?;
+        self.with(voter, |peer| peer.confirm = Some(kept))?;
+        Ok(answer)
     }
 
     /// Carries a command to the leader, within `timeout`.
@@ -115,7 +160,7 @@ impl PeerCalls {
 /// # Errors
 /// The call's status; `ALREADY_EXISTS` when the node has another identity.
 pub async fn adopt(me: &Identity, address: &str, request: AdoptRequest) -> Result<AdoptResponse, Status> {
-    let mut client = super::channel::client(me, request.node_id, address).map_err(|e| bad_address(&e))?;
+    let mut client = channel::client(me, request.node_id, address).map_err(|e| bad_address(&e))?;
     let mut request = Request::new(request);
     request.set_timeout(ADOPT_TIMEOUT);
     Ok(client.adopt(request).await?.into_inner())

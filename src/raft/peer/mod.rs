@@ -5,8 +5,9 @@
 //!   log channel        Append, a long-lived stream      -> entries, answered in order once they are on disk
 //!   heartbeat channel  Append kept open, empty;  Vote, PreVote, TransferLeader
 //!   snapshot channel   OfferSnapshot, SendSnapshot      -> resumed where an earlier try broke off
+//!   call channel       Confirm, kept open                -> its vote
 //! any node -> leader
-//!   call channel       ReadIndex, Forward, Admin        -> answered only by the leader
+//!   call channel       ReadIndex, kept open; Forward, Admin   -> answered only by the leader
 //! any node -> any node
 //!   call channel       Adopt, NodeStatus
 //! ```
@@ -20,6 +21,7 @@
 pub mod auth;
 pub mod channel;
 pub mod client;
+mod kept;
 pub mod network;
 pub mod server;
 pub mod snapshot;

@@ -21,8 +21,7 @@ use openraft::raft::{
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use prost::Message;
-use tokio::sync::mpsc;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use crate::metrics::Metrics;
 use crate::proto::cluster::Member;
@@ -30,6 +29,7 @@ use crate::proto::peer;
 use crate::raft::convert::{self, Malformed};
 use crate::raft::fault::Fault;
 use crate::raft::peer::channel::{self, Client};
+use crate::raft::peer::kept::Kept;
 use crate::raft::peer::snapshot;
 use crate::raft::types::{RaftSnapshot, TypeConfig, Vote};
 use crate::storage::data_dir::Identity;
@@ -82,19 +82,14 @@ enum Appends {
     OneByOne,
 }
 
-/// A stream that is kept open between heartbeats.
-struct KeptStream {
-    requests: mpsc::Sender<peer::AppendRequest>,
-    answers: Streaming<peer::AppendResponse>,
-}
-
 /// One connection to one node.
 pub struct Network {
     me: u64,
     target: u64,
     client: Result<Client, String>,
     appends: Appends,
-    kept: Option<KeptStream>,
+    /// Open between heartbeats.
+    kept: Option<Kept<peer::AppendRequest, peer::AppendResponse>>,
     metrics: Arc<Metrics>,
     fault: Fault,
 }
@@ -124,30 +119,23 @@ impl Network {
     }
 
     /// One request, one answer, on the kept stream.
-    ///
-    /// The stream is taken out while it is used and put back only after its answer: a call that is cut short leaves
-    /// none behind that would answer the next request with this one's answer.
     async fn exchange(&mut self, request: peer::AppendRequest) -> AppendAnswer {
-        let mut stream = match self.kept.take() {
+        let stream = match self.kept.take() {
             Some(stream) => stream,
-            None => self.open().await?,
+            None => {
+                let mut client = self.client()?;
+                Kept::open(|requests| async move { client.append(requests).await })
+                    .await
+                    .map_err(|status| failed(&status))?
+            }
         };
-        let gone = || RPCError::Network(NetworkError::from_string("the peer closed the stream"));
-        stream.requests.send(request).await.map_err(|_| gone())?;
-        let answer = stream.answers.message().await.map_err(|status| failed(&status))?.ok_or_else(gone)?;
+        let (answer, stream) = stream.exchange(request).await.map_err(|status| failed(&status))?;
         let answer = append_answer(answer)?;
         if answer.is_ok() {
             // After a refusal the peer ends its side.
             self.kept = Some(stream);
         }
         Ok(answer)
-    }
-
-    async fn open(&self) -> Result<KeptStream, RPCError<TypeConfig>> {
-        let (requests, outgoing) = mpsc::channel(1);
-        let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
-        let answers = self.client()?.append(outgoing).await.map_err(|status| failed(&status))?.into_inner();
-        Ok(KeptStream { requests, answers })
     }
 }
 

@@ -19,9 +19,9 @@ use crate::proto::grpc_timeout;
 use crate::proto::peer::peer_server::{Peer, PeerServer};
 use crate::proto::peer::{
     AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, AppendDone, AppendRequest, AppendResponse,
-    ForwardRequest, ForwardResponse, NodeStatusRequest, NodeStatusResponse, OfferSnapshotRequest,
-    OfferSnapshotResponse, ReadIndexRequest, ReadIndexResponse, SendSnapshotResponse, SnapshotChunk,
-    TransferLeaderResponse, VoteRequest, VoteResponse, append_response, snapshot_chunk,
+    ConfirmRequest, ConfirmResponse, ForwardRequest, ForwardResponse, NodeStatusRequest, NodeStatusResponse,
+    OfferSnapshotRequest, OfferSnapshotResponse, ReadIndexRequest, ReadIndexResponse, SendSnapshotResponse,
+    SnapshotChunk, TransferLeaderResponse, VoteRequest, VoteResponse, append_response, snapshot_chunk,
 };
 use crate::raft::convert::{self, Malformed};
 use crate::raft::divergence::Verdict;
@@ -60,6 +60,9 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, end: CancellationToke
         tracing::error!(%error, "the peer listener stopped");
     }
 }
+
+/// Answers on a stream.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 struct PeerService {
     node: Arc<Node>,
@@ -157,7 +160,7 @@ fn vote_response(response: &openraft::raft::VoteResponse<TypeConfig>) -> Respons
 
 #[tonic::async_trait]
 impl Peer for PeerService {
-    type AppendStream = Pin<Box<dyn Stream<Item = Result<AppendResponse, Status>> + Send>>;
+    type AppendStream = Answers<AppendResponse>;
 
     async fn append(
         &self,
@@ -251,24 +254,35 @@ impl Peer for PeerService {
         Ok(Response::new(SendSnapshotResponse { vote: Some(convert::vote(&response.vote)) }))
     }
 
+    type ReadIndexStream = Answers<ReadIndexResponse>;
+
     async fn read_index(
         &self,
-        request: Request<ReadIndexRequest>,
-    ) -> Result<Response<ReadIndexResponse>, Status> {
+        request: Request<Streaming<ReadIndexRequest>>,
+    ) -> Result<Response<Self::ReadIndexStream>, Status> {
         let (replica, from) = self.admit_member(request.metadata())?;
-        let asked = request.get_ref();
-        let diverged = match replica.compare(from, asked.hash_index, &asked.chain_hash) {
-            Verdict::Alike => false,
-            Verdict::TheOther => true,
-            Verdict::Open => {
-                return Err(Status::unavailable("two nodes differ and no majority has said which is right"));
-            }
-        };
-        let deadline = deadline(request.metadata());
-        match replica.read_index(deadline).await {
-            Some(index) => Ok(Response::new(ReadIndexResponse { index, diverged })),
-            None => Err(Status::unavailable("this node could not confirm that it leads")),
-        }
+        let questions = request.into_inner().take_until(self.end.clone().cancelled_owned());
+        let answers = questions.then(move |asked| {
+            let replica = replica.clone();
+            async move { read_index(&replica, from, &asked?).await }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type ConfirmStream = Answers<ConfirmResponse>;
+
+    async fn confirm(
+        &self,
+        request: Request<Streaming<ConfirmRequest>>,
+    ) -> Result<Response<Self::ConfirmStream>, Status> {
+        let (replica, from) = self.admit_member(request.metadata())?;
+        let questions = request.into_inner().take_until(self.end.clone().cancelled_owned());
+        let answers = questions.map(move |asked| {
+            asked?;
+            still_admitted(&replica, from)?;
+            Ok(ConfirmResponse { vote: replica.log.vote() })
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
@@ -320,6 +334,35 @@ impl Peer for PeerService {
             auth::check(request.metadata(), &replica.identity)?;
         }
         Ok(Response::new(NodeStatusResponse { status: Some(self.node.status()) }))
+    }
+}
+
+/// What may have changed since a stream was opened.
+fn still_admitted(replica: &Replica, from: u64) -> Result<(), Status> {
+    replica.in_service().map_err(|error| not_ready(&error))?;
+    match leader::is_member(&replica.raft, from) {
+        true => Ok(()),
+        false => Err(Status::permission_denied(format!("node {from} is no longer a member of this cluster"))),
+    }
+}
+
+/// The answer to one question for a read index.
+async fn read_index(
+    replica: &Replica,
+    from: u64,
+    asked: &ReadIndexRequest,
+) -> Result<ReadIndexResponse, Status> {
+    still_admitted(replica, from)?;
+    let diverged = match replica.compare(from, asked.hash_index, &asked.chain_hash) {
+        Verdict::Alike => false,
+        Verdict::TheOther => true,
+        Verdict::Open => {
+            return Err(Status::unavailable("two nodes differ and no majority has said which is right"));
+        }
+    };
+    match replica.read_index(from, asked.vote.as_ref()).await {
+        Some(index) => Ok(ReadIndexResponse { index, diverged }),
+        None => Err(Status::unavailable("this node could not confirm that it leads")),
     }
 }
 
