@@ -27,3 +27,7 @@ pub mod raft;
 pub mod service;
 pub mod storage;
 pub mod telemetry;
+
+/// Of everything in the process, RocksDB included.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
