@@ -35,6 +35,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::contest::{Contest, Pace, step};
 use self::dancu::Dancu;
@@ -98,7 +99,7 @@ async fn main() -> ExitCode {
         None => tokio::select! {
             outcome = measure(&args) => outcome,
             // What was started ends with what is dropped here.
-            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+            () = stopped() => Err("interrupted".to_owned()),
         },
     };
     match outcome {
@@ -107,6 +108,15 @@ async fn main() -> ExitCode {
             eprintln!("side_by_side: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Returns at the first SIGINT or SIGTERM.
+async fn stopped() {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 

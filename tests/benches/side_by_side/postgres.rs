@@ -33,6 +33,14 @@ impl Postgres {
         let ports: [u16; 3] = free_ports().map_err(|e| e.to_string())?;
         if rustix::process::geteuid().is_root() {
             run(Command::new("chown").arg(USER).arg(folder))?;
+            let entered = Command::new("runuser").args(["-u", USER, "--", "test", "-x"]).arg(folder).status();
+            if !entered.is_ok_and(|status| status.success()) {
+                return Err(format!(
+                    "PostgreSQL runs as the user {USER}, who may not enter {}: name a --data folder that everybody may \
+                     enter",
+                    folder.display()
+                ));
+            }
         }
         let mut started = Self { programs, folder: folder.to_path_buf(), port: ports[0], data: Vec::new() };
         started.start_primary()?;
