@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+#[path = "../check/mod.rs"]
+mod check;
 mod cluster_bad_input;
 mod cluster_events;
 mod cluster_failover;
 mod cluster_history;
+mod cluster_judged;
 mod cluster_linearizable;
 mod cluster_membership;
 mod cluster_modes;
