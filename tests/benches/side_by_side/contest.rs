@@ -117,7 +117,7 @@ impl Contest {
 
     async fn turn(&self, system: System, work: Work, plan: Loop, results: &mut Results) {
         let found = match system {
-            System::Dancu => Some(self.dancu.measure(work, plan)),
+            System::Dancu => Some(self.dancu.measure(work, plan).await),
             System::Etcd => match &self.etcd {
                 Some(etcd) => Some(etcd.measure(work, plan).await),
                 None => None,

@@ -1,13 +1,13 @@
 //! dancu: real node processes, loaded by `dancu bench` as anybody would load them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use dancu::cli::fleet::Fleet;
 use dancu::cli::forming;
 use dancu::config::{Role, StorageConfig};
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::grpc::Loop;
 use super::sample::{Sample, Work};
@@ -32,7 +32,7 @@ impl Dancu {
         forming::form(&mut fleet, PATIENCE).await.map_err(|e| e.to_string())?;
         let dancu = Self { fleet, people };
         // A first, short load imports whom the others ask about.
-        dancu.bench(&["verify", "--clients=1", "--seconds=0.1", "--warm-up=0.1"])?;
+        dancu.bench(&["verify", "--clients=1", "--seconds=0.1", "--warm-up=0.1"]).await?;
         Ok(dancu)
     }
 
@@ -51,29 +51,32 @@ impl Dancu {
     }
 
     /// One run of `dancu bench`.
-    pub fn measure(&self, work: Work, plan: Loop) -> Result<Sample, String> {
-        let run = self.bench(
-            &[
-                &arguments(work)[..],
-                &[&format!("--seconds={}", plan.measure.as_secs_f64())],
-                &[&format!("--warm-up={}", plan.warm_up.as_secs_f64())],
-                &[&format!("--clients={}", plan.clients), "--existing"],
-            ]
-            .concat(),
-        )?;
+    pub async fn measure(&self, work: Work, plan: Loop) -> Result<Sample, String> {
+        let run = self
+            .bench(
+                &[
+                    &arguments(work)[..],
+                    &[&format!("--seconds={}", plan.measure.as_secs_f64())],
+                    &[&format!("--warm-up={}", plan.warm_up.as_secs_f64())],
+                    &[&format!("--clients={}", plan.clients), "--existing"],
+                ]
+                .concat(),
+            )
+            .await?;
         sample(&run, work)
     }
 
     /// Imports so many new people, however long it takes.
-    pub fn import(&self, count: u64) -> Result<Sample, String> {
+    pub async fn import(&self, count: u64) -> Result<Sample, String> {
         let count = format!("--import-count={count}");
-        let run =
-            self.bench(&["import", &count, "--batch=500", "--clients=2", "--target=leader", "--existing"])?;
+        let run = self
+            .bench(&["import", &count, "--batch=500", "--clients=2", "--target=leader", "--existing"])
+            .await?;
         sample(&run, Work::Import)
     }
 
-    /// Runs the tool and returns its one run.
-    fn bench(&self, arguments: &[&str]) -> Result<Value, String> {
+    /// Runs the tool and returns its one run. It ends with whoever waits for it.
+    async fn bench(&self, arguments: &[&str]) -> Result<Value, String> {
         let endpoints = self.fleet.client_addresses().join(",");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_dancu"));
         let people = format!("--people={}", self.people);
@@ -81,7 +84,9 @@ impl Dancu {
             .args(["--json", "bench", "-e", &endpoints, &people])
             .args(arguments)
             .env_remove("DANCU_ENDPOINTS")
+            .kill_on_drop(true)
             .output()
+            .await
             .map_err(|e| format!("dancu bench cannot be started: {e}"))?;
         let mut answer: Value = serde_json::from_slice(&output.stdout)
             .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;

@@ -146,7 +146,7 @@ async fn import(args: &Args, folder: &Path, results: &mut Results) {
     let count = args.import.unwrap_or(if args.quick { 30_000 } else { 1_000_000 });
     step(&format!("importing {count} people into three fresh nodes"));
     let found = match Dancu::start(&folder.join("import"), 1_000).await {
-        Ok(dancu) => dancu.import(count),
+        Ok(dancu) => dancu.import(count).await,
         Err(why) => Err(why),
     };
     results.add(System::Dancu, Work::Import, found);
