@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::drafts::Drafts;
 use super::world::{Account, Id, Known, Paper, World};
 use crate::domain::date::surely_before;
+use crate::domain::identifier;
 use crate::proto::registry::change_credential::Change;
 use crate::proto::registry::event::Event as Life;
 use crate::proto::registry::person_key::Key;
@@ -187,6 +188,9 @@ fn correction(d: &mut Drafts<'_>, correction: &Correction) -> Option<()> {
     let due = known.id.as_ref().is_some_and(contradicts);
     let given = Some(c.personal_id.clone()).filter(|number| !number.is_empty());
     (due == (given.is_some() || c.new_personal_id.is_some())).then_some(())?;
+    // A number that is given says the century, gender and year of the corrected record, or is refused.
+    let agrees = |number: &String| identifier::check_structure(number, &known.born, known.gender).is_ok();
+    given.as_ref().filter(|_| c.new_personal_id.is_none()).is_none_or(agrees).then_some(())?;
     if due { d.new_id(uid, given) } else { Some(()) }
 }
 
