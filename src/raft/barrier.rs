@@ -91,7 +91,7 @@ async fn run(
     mut arrivals: mpsc::UnboundedReceiver<Waiter>,
     fresh_at: Arc<Mutex<Option<Instant>>>,
 ) {
-    let mut asking = Asking::default();
+    let mut voters = Confirmations::default();
     while let Some(first) = arrivals.recv().await {
         let mut waiters = vec![first];
         loop {
@@ -104,7 +104,7 @@ async fn run(
                 break;
             }
             let started = Instant::now();
-            if let Some(index) = rounds.confirm(&mut asking).await {
+            if let Some(index) = rounds.confirm(&mut voters).await {
                 rounds.metrics.observe_read_round(waiters.len());
                 let fresh_at = fresh_at.clone();
                 let rounds = rounds.clone();
@@ -156,20 +156,20 @@ impl Rounds {
     }
 
     /// One attempt: the index that local state must have applied.
-    async fn confirm(&self, asking: &mut Asking) -> Option<u64> {
+    async fn confirm(&self, voters: &mut Confirmations) -> Option<u64> {
         if self.fault.is_declared() {
             return None;
         }
         let leader = leader::current(&self.raft)?;
         if leader == *self.raft.node_id() {
-            return asking.voters.round(self, Instant::now() + ATTEMPT).await;
+            return voters.round(self, Instant::now() + ATTEMPT).await;
         }
         let member = leader::member(&self.raft, leader)?;
+        // With each question: a leader that has not applied so far yet compares it the next time.
         let point = self.state.latest_hash_point();
-        let news = point.filter(|point| asking.compared != Some((leader, point.0)));
         let request = ReadIndexRequest {
-            hash_index: news.map_or(0, |(index, _)| index),
-            chain_hash: news.map(|(_, hash)| hash.to_vec().into()).unwrap_or_default(),
+            hash_index: point.map_or(0, |(index, _)| index),
+            chain_hash: point.map(|(_, hash)| hash.to_vec().into()).unwrap_or_default(),
             vote: self.log.vote(),
         };
         match tokio::time::timeout(ATTEMPT, self.calls.read_index(&member, request)).await {
@@ -180,10 +180,7 @@ impl Rounds {
                 );
                 None
             }
-            Ok(Ok(response)) => {
-                asking.compared = point.map(|(index, _)| (leader, index));
-                Some(response.index)
-            }
+            Ok(Ok(response)) => Some(response.index),
             Ok(Err(status)) => {
                 tracing::debug!(leader, code = ?status.code(), "the leader did not confirm a read index");
                 None
@@ -191,13 +188,4 @@ impl Rounds {
             Err(_) => None,
         }
     }
-}
-
-/// What one round leaves to the next.
-#[derive(Default)]
-struct Asking {
-    /// As the leader: the voters.
-    voters: Confirmations,
-    /// Elsewhere: the leader, and the newest point of the hash chain that it was asked to compare.
-    compared: Option<(u64, u64)>,
 }

@@ -184,11 +184,7 @@ impl<'a, V: View> People<'a, V> {
                 }
                 draft.after.provenance.push(source.clone());
             }
-            validate::person_after(
-                draft.row.as_ref().and_then(|row| row.person.as_ref()),
-                &draft.after,
-                &draft.path,
-            )?;
+            validate::person_after(draft.before(), &draft.after, &draft.path)?;
         }
         checks::all(&self)?;
         let (changed, revision) = (!self.drafts.is_empty(), self.stamp.revision);

@@ -26,10 +26,7 @@ pub(super) fn patch<V: View>(people: &mut People<'_, V>, patch: &PatchPerson) ->
     let before = people.row(uid);
     let record = people.edit(uid);
     let paths = patch.update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
-    match &patch.person {
-        Some(person) => patch::apply(record, person, paths),
-        None => patch::apply(record, &Person::default(), paths),
-    }
+    patch::apply(record, patch.person.as_ref().unwrap_or(&Person::default()), paths);
     Ok(keep(before.as_deref(), record)?)
 }
 

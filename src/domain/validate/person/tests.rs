@@ -407,3 +407,94 @@ fn nobody_is_born_in_the_future() {
     assert_eq!(of(2025, 1, 3, FIRST_LOG_MS), future);
     assert_eq!(outcome(born_by(None, now)).1, Unspecified);
 }
+
+/// A person with something wrong in each part.
+fn wrong_everywhere() -> Person {
+    let text = |text: &str| vec![text.to_owned()];
+    Person {
+        other_names: text("1"),
+        personal_id: "001290000001".to_owned(),
+        cancelled_personal_ids: text("1"),
+        birth_date: Some(PartialDate { year: 2021, month: 13, day: 0 }),
+        old_id_numbers: text("1"),
+        birth_place: Some(Address::default()),
+        nationalities: text("v"),
+        residence_file_no: "H1".to_owned(),
+        household_role: HouseholdRole::Head.into(),
+        relations: vec![RelatedPerson {
+            person_uid: 7,
+            kind: RelationKind::Spouse.into(),
+            ..Default::default()
+        }],
+        ethnicity: "99".to_owned(),
+        phone_numbers: text("1"),
+        credentials: vec![Credential::default()],
+        eid_account: Some(EidAccountState::default()),
+        person_status: PersonStatus::Merged.into(),
+        ..Person::default()
+    }
+}
+
+/// A record in the place of another one is held to the same rules, though not all of it is looked at: two fields of each
+/// pair come from elsewhere, and what is said of the whole record must be said of the change.
+#[test]
+fn what_changed_is_judged_as_the_whole_record_is() {
+    type Copy = fn(&mut Person, &Person);
+    /// One copy for each field.
+    macro_rules! copies {
+        ($($field:ident),+ $(,)?) => { [$((|to, from| to.$field.clone_from(&from.$field)) as Copy),+] };
+    }
+    let copies = copies![
+        birth_name,
+        other_names,
+        personal_id,
+        cancelled_personal_ids,
+        birth_date,
+        gender,
+        birth_place,
+        birth_registration_place,
+        place_of_origin,
+        old_id_numbers,
+        permanent_residence,
+        current_residence,
+        nationalities,
+        physical_status,
+        ethnicity,
+        ethnicity_name,
+        religion,
+        blood_type,
+        relations,
+        temporary_residences,
+        absence,
+        residence_file_no,
+        household_role,
+        marital_status,
+        phone_numbers,
+        email_addresses,
+        extensions,
+        credentials,
+        eid_account,
+        provenance,
+        person_status,
+        merged_into,
+    ];
+    let bad = wrong_everywhere();
+    let full = crate::domain::fixtures::full_person();
+    let (mut refused, mut taken) = (0, 0);
+    for before in [&full, &missing_person()] {
+        assert_eq!(person(before, "person"), Ok(()));
+        for from in [&full, &missing_person(), &Person::default(), &bad] {
+            for (i, one) in copies.iter().enumerate() {
+                for other in &copies[i..] {
+                    let mut after = before.clone();
+                    one(&mut after, from);
+                    other(&mut after, from);
+                    let whole = person(&after, "person");
+                    assert_eq!(person_after(Some(before), &after, "person"), whole);
+                    *(if whole.is_ok() { &mut taken } else { &mut refused }) += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 500 && taken > 500, "{refused} refused, {taken} taken");
+}

@@ -1,6 +1,8 @@
 //! Entries in, the same bytes out: determinism, crashes, and what is refused.
 
 use super::*;
+use crate::domain::command::Alias;
+use crate::domain::text::folded;
 use crate::proto::registry::{RelatedPerson, RelationKind};
 use crate::proto::store::{AllocateNode, RetireNode};
 use crate::storage::state::apply::{CALL_BYTES, decide};
@@ -210,4 +212,35 @@ fn errors_and_debug_hold_no_personal_data() {
     let resolved = disk.store.view().resolve(&by_personal_id(&personal_id(1))).unwrap();
     let printed = format!("{resolved:?}");
     assert!(!printed.contains("Hiếm") && !printed.contains(&personal_id(1)), "{printed}");
+}
+
+/// By the bloom filters of files as from memory, and a name across all birth dates.
+#[test]
+fn numbers_and_names_lead_to_their_people_from_files_too() {
+    let (disk, mut log) = (Disk::new(), Log::default());
+    for n in 1..=90 {
+        let person = Person {
+            old_id_numbers: vec![format!("{:09}", n / 3)],
+            credentials: vec![licence(&format!("L{n}"))],
+            birth_date: Some(PartialDate { year: 1990, month: n % 12 + 1, day: 0 }),
+            ..person(n, "An")
+        };
+        written(&apply_one(&disk.store, log.one(create(person))));
+    }
+    for from in ["memory", "files"] {
+        let view = disk.store.view();
+        let holders = |alias| view.holders(&alias, usize::MAX).unwrap().len();
+        for n in 1..30 {
+            assert_eq!(holders(Alias::OldId(format!("{n:09}"))), 3);
+        }
+        assert_eq!(holders(Alias::OldId("999999999".to_owned())), 0);
+        for n in 1..=90 {
+            let key = by_licence(&format!("L{n}"));
+            assert!(matches!(view.resolve(&key).unwrap(), Resolved::Found { .. }));
+        }
+        assert!(matches!(view.resolve(&by_licence("L91")).unwrap(), Resolved::NotFound));
+        let named = view.named(&folded("Nguyễn Văn An"), None, None, 1_000).unwrap().0;
+        assert_eq!(named.len(), 90, "from {from}");
+        disk.store.live().generation.flush().unwrap();
+    }
 }
