@@ -173,7 +173,10 @@ impl Replica {
             let member = leader::member(&self.raft, id).ok_or(ProposeError::NotLeader(None))?;
             self.metrics.forwards_total.inc();
             let left = deadline.saturating_duration_since(Instant::now());
-            self.calls.forward(&member, command.clone(), left).await
+            // The call's own time runs out a moment later than `deadline`, too late to say what it means for the write.
+            let forwarded = self.calls.forward(&member, command.clone(), left);
+            let late = || ProposeError::Unknown("the leader did not answer in time".to_owned());
+            tokio::time::timeout_at(deadline, forwarded).await.unwrap_or_else(|_| Err(late()))
         };
         // A leader that was replaced may never answer: its successor will.
         tokio::select! {

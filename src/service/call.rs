@@ -20,6 +20,9 @@ use crate::raft::Error;
 /// When a refused caller may come back: a few of the requests in flight have ended by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
+/// What a node that works against the same deadline has to say that it ran out.
+const GRACE: Duration = Duration::from_millis(10);
+
 /// A request in flight. Dropping it makes room for another.
 pub(super) struct Call {
     shared: Arc<Shared>,
@@ -105,9 +108,10 @@ impl Call {
         View::of(self.within(self.shared.node.read(mode, self.deadline)).await?)
     }
 
-    /// Waits for the node no longer than the deadline, whatever the node does.
+    /// Waits for the node until the deadline, by which it answers itself and knows best what to say; little longer,
+    /// whatever it does.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
-        match timeout_at(self.deadline, work).await {
+        match timeout_at(self.deadline + GRACE, work).await {
             Ok(done) => done.map_err(status::failed),
             Err(_) => Err(status::out_of_time()),
         }
