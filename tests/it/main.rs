@@ -6,6 +6,7 @@ mod bench;
 #[path = "../check/mod.rs"]
 mod check;
 mod cluster_bad_input;
+mod cluster_damage;
 mod cluster_events;
 mod cluster_failover;
 mod cluster_history;
@@ -17,6 +18,7 @@ mod cluster_read_rounds;
 mod cluster_reasons;
 mod cluster_restart;
 mod cluster_snapshot;
+mod data_format;
 mod harness;
 mod import;
 mod node_trouble;
