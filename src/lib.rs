@@ -19,6 +19,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+mod defect;
 pub mod domain;
 pub mod http;
 pub mod metrics;

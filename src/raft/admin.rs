@@ -10,6 +10,7 @@ use openraft::errors::{ClientWriteError, RaftError};
 use openraft::{ChangeMembers, Instant as _, RaftMetrics};
 use tokio::time::Instant;
 
+use crate::defect::{self, Defect};
 use crate::proto::cluster::{Member, NodeRole};
 use crate::proto::peer::{AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, admin_request};
 use crate::proto::registry::RequestContext;
@@ -201,6 +202,7 @@ impl Replica {
         if answer.cluster_id.is_empty() {
             let allocate = command::Op::AllocateNode(AllocateNode { name: member.name.clone() });
             member.node_id = match self.cluster_write(allocate).await?.reply {
+                Some(reply::Reply::NodeId(id)) if defect::has(Defect::ReusedNodeId) => self.reused(id)?,
                 Some(reply::Reply::NodeId(id)) => id,
                 other => return Err(refused(other)),
             };
@@ -346,6 +348,16 @@ impl Replica {
     fn retired(&self, id: u64) -> Result<bool, Error> {
         let row = self.state.node(id).map_err(|error| Error::Fault(error.to_string()))?;
         Ok(row.is_some_and(|row| row.retired))
+    }
+
+    /// The last id that is free again; `new` when there is none.
+    fn reused(&self, new: u64) -> Result<u64, Error> {
+        for id in (1..new).rev() {
+            if self.retired(id)? {
+                return Ok(id);
+            }
+        }
+        Ok(new)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the id comes with the command")]

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use super::barrier::Rounds;
 use super::leader;
 use super::types::Raft;
+use crate::defect;
 use crate::proto::store::Vote;
 use crate::storage::log::LogStore;
 use crate::storage::state::StateStore;
@@ -80,6 +81,9 @@ impl Confirmations {
     /// One round: the read index, once a majority has confirmed it; `None` when all have answered, or `until` has come,
     /// without one.
     pub async fn round(&mut self, rounds: &Rounds, until: Instant) -> Option<u64> {
+        if defect::trusts_lease() {
+            return rounds.state.last_applied().map(|id| id.index);
+        }
         self.round += 1;
         let standing = Standing::of(&rounds.raft, &rounds.log, &rounds.state)?;
         let me = *rounds.raft.node_id();

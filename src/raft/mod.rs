@@ -19,6 +19,7 @@
 //! | `node` | a node's life: waiting, taking part, stopping |
 //! | `replica` | the parts of a node in a cluster, and the way of a write |
 //! | `read`, `barrier`, `leadership` | the four read modes, the rounds behind them, and what confirms a leader |
+//! | `age` | how old a node's state may be |
 //! | `divergence`, `fault` | whose state is wrong, and what goes out of service |
 //! | `proposer` | the queue in front of the leader's log |
 //! | `retention` | the leader's part in compaction of the history |
@@ -39,6 +40,7 @@
 //! more than one Raft group (`dancu-group` is in the protocol), and log reversion (`allow_log_reversion` stays unset).
 
 mod admin;
+mod age;
 mod barrier;
 mod convert;
 mod divergence;

@@ -1,13 +1,12 @@
 //! A voter's log is damaged while it is down. It comes back with all that it acknowledged and may lead, or it says what is
 //! wrong and takes no part; the others go on, and the way back is the one that it names.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dancu::cli::forming;
 use dancu::proto::cluster::{PromoteRequest, RemoveNodeRequest};
 
+use crate::harness::damage::{cut, delete, flip, tear, unmark};
 use crate::harness::{Cluster, PATIENCE, api, eventually};
 
 /// What is done to a data folder, and whether the node may start on it.
@@ -25,45 +24,6 @@ const TABLE: [Damage; 5] = [
     Damage { what: "the write-ahead log is gone", inflict: delete, starts: false },
     Damage { what: "the mark is gone", inflict: unmark, starts: false },
 ];
-
-/// The newest write-ahead log of the Raft log, and how much of it is written: the file is made longer than that.
-fn wal(data: &Path) -> (PathBuf, u64) {
-    let files = fs::read_dir(data.join("raft")).unwrap().map(|file| file.unwrap().path());
-    let logs = files.filter(|path| path.extension().is_some_and(|found| found == "log"));
-    let path = logs.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
-    let content = fs::read(&path).unwrap();
-    let written = content.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    (path, written as u64)
-}
-
-fn tear(data: &Path) {
-    let (path, written) = wal(data);
-    let file = OpenOptions::new().write(true).open(path).unwrap();
-    // The head of a record that promises more bytes than follow.
-    file.write_all_at(&[0x5a, 0x5a, 0x5a, 0x5a, 0xff, 0x10, 1, 7, 7, 7], written).unwrap();
-    file.set_len(written + 10).unwrap();
-}
-
-fn cut(data: &Path) {
-    let (path, written) = wal(data);
-    OpenOptions::new().write(true).open(path).unwrap().set_len(written - 7).unwrap();
-}
-
-fn flip(data: &Path) {
-    let (path, written) = wal(data);
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, written / 2).unwrap();
-    file.write_all_at(&[byte[0] ^ 0x10], written / 2).unwrap();
-}
-
-fn delete(data: &Path) {
-    fs::remove_file(wal(data).0).unwrap();
-}
-
-fn unmark(data: &Path) {
-    fs::remove_file(data.join("raft.mark")).unwrap();
-}
 
 /// The damaged node starts, and is made the leader.
 async fn leads(cluster: &mut Cluster, victim: usize) {

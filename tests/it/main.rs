@@ -25,3 +25,6 @@ mod node_trouble;
 mod register_tools;
 mod tidy;
 mod tools;
+#[path = "../workload/mod.rs"]
+#[allow(dead_code, reason = "scripts/chaos uses the rest")]
+mod workload;

@@ -7,7 +7,8 @@
 //!
 //! Each node has a loopback address of its own (127.64.0.0/10), and its ports are chosen by the system on that address.
 //! So a node that is killed finds its ports free when it comes back: nobody else binds or connects from that address.
-//! Processes are ended through their own handles only, and all of them when the fleet is dropped.
+//! Processes are ended through their own handles only, and all of them when the fleet is dropped. A fleet that is given
+//! [`Host`]s, network namespaces for example, runs its nodes there.
 //!
 //! `load` writes to a fleet and remembers what was acknowledged; `readback` looks for it at a node.
 
@@ -15,6 +16,7 @@ pub mod load;
 mod process;
 pub mod readback;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -29,16 +31,38 @@ pub struct Fleet {
     folder: PathBuf,
     /// The settings of nodes started from now on; name, role, folder and ports are each node's own.
     pub settings: NodeConfig,
+    /// Where the next nodes run, the first one first; on loopback when there is none left.
+    pub hosts: VecDeque<Host>,
     /// The processes, in the order in which they were added.
     pub nodes: Vec<Process>,
 }
+
+/// A place for one node.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its address, which nobody else uses.
+    pub address: IpAddr,
+    /// The node's data folder.
+    pub data_dir: PathBuf,
+    /// The command that runs the command that follows it there, such as `ip netns exec NAME`.
+    pub enter: Vec<String>,
+}
+
+/// Ports of a node that has its host for itself: for clients, for peers, for HTTP.
+const HOST_PORTS: [u16; 3] = [7301, 7302, 7303];
 
 impl Fleet {
     /// A fleet without nodes. `binary` is the program to run, `folder` where configurations, logs and data go.
     pub fn new(binary: &Path, folder: &Path) -> Self {
         let mut settings = NodeConfig::loopback("unnamed", Role::Central, folder);
         settings.storage.block_cache_mb = 32;
-        Self { binary: binary.to_path_buf(), folder: folder.to_path_buf(), settings, nodes: Vec::new() }
+        Self {
+            binary: binary.to_path_buf(),
+            folder: folder.to_path_buf(),
+            settings,
+            hosts: VecDeque::new(),
+            nodes: Vec::new(),
+        }
     }
 
     /// Starts a new node, which waits for a cluster, and returns its position. Does not wait until it serves.
@@ -46,19 +70,24 @@ impl Fleet {
     /// # Errors
     /// When no port is free, the folder cannot be written or the program cannot be started.
     pub fn spawn(&mut self, name: &str, role: Role) -> io::Result<usize> {
-        let config = self.config(name, role)?;
-        let mut process = Process::new(&self.binary, &self.folder, config)?;
+        let host = self.hosts.pop_front();
+        let config = self.config(name, role, host.as_ref())?;
+        let enter = host.map(|host| host.enter).unwrap_or_default();
+        let mut process = Process::new(&self.binary, &self.folder, config, enter)?;
         process.start()?;
         self.nodes.push(process);
         Ok(self.nodes.len() - 1)
     }
 
-    fn config(&self, name: &str, role: Role) -> io::Result<NodeConfig> {
-        let [client_listen, peer_listen, http] = free_ports(own_address())?;
+    fn config(&self, name: &str, role: Role, host: Option<&Host>) -> io::Result<NodeConfig> {
+        let [client_listen, peer_listen, http] = match host {
+            Some(host) => HOST_PORTS.map(|port| SocketAddr::new(host.address, port)),
+            None => free_ports(own_address())?,
+        };
         Ok(NodeConfig {
             name: name.to_owned(),
             role,
-            data_dir: self.folder.join(name),
+            data_dir: host.map_or_else(|| self.folder.join(name), |host| host.data_dir.clone()),
             client_listen,
             peer_listen,
             http_listen: Some(http),

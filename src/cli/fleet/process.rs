@@ -1,5 +1,6 @@
 //! One node process: started, killed, paused, asked to stop, started again on the same data and ports.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -24,17 +25,24 @@ pub struct Process {
     config: NodeConfig,
     config_file: PathBuf,
     log_file: PathBuf,
+    /// The command that runs the node's command where it belongs; empty for here.
+    enter: Vec<String>,
     child: Option<Child>,
 }
 
 impl Process {
     /// Writes the node's configuration into `folder`. Starts nothing.
-    pub(super) fn new(binary: &Path, folder: &Path, config: NodeConfig) -> io::Result<Self> {
+    pub(super) fn new(
+        binary: &Path,
+        folder: &Path,
+        config: NodeConfig,
+        enter: Vec<String>,
+    ) -> io::Result<Self> {
         let config_file = folder.join(format!("{}.toml", config.name));
         let log_file = folder.join(format!("{}.log", config.name));
         let text = toml::to_string(&config).map_err(io::Error::other)?;
         std::fs::write(&config_file, text)?;
-        Ok(Self { binary: binary.to_path_buf(), config, config_file, log_file, child: None })
+        Ok(Self { binary: binary.to_path_buf(), config, config_file, log_file, enter, child: None })
     }
 
     /// Its configuration.
@@ -74,7 +82,10 @@ impl Process {
     pub fn start(&mut self) -> io::Result<()> {
         assert!(self.child.is_none(), "{} runs already", self.name());
         let log = OpenOptions::new().create(true).append(true).open(&self.log_file)?;
-        let child = Command::new(&self.binary)
+        let binary = self.binary.as_os_str();
+        let mut words = self.enter.iter().map(OsStr::new).chain([binary]);
+        let child = Command::new(words.next().unwrap_or(binary))
+            .args(words)
             .arg("node")
             .arg("--config")
             .arg(&self.config_file)
@@ -167,6 +178,11 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// The process id, while a process runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Whether a process was started and neither killed nor stopped since.
     pub fn started(&self) -> bool {
         self.child.is_some()
@@ -198,8 +214,8 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        let child = self.child.as_ref().ok_or_else(|| self.trouble("does not run"))?;
-        let id = i32::try_from(child.id()).map_err(io::Error::other)?;
+        let id = self.pid().ok_or_else(|| self.trouble("does not run"))?;
+        let id = i32::try_from(id).map_err(io::Error::other)?;
         let pid = Pid::from_raw(id).ok_or_else(|| self.trouble("has no process id"))?;
         kill_process(pid, signal).map_err(Into::into)
     }

@@ -23,6 +23,7 @@ use openraft::raft::{
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::defect::{self, Defect};
 use crate::metrics::Metrics;
 use crate::proto::cluster::Member;
 use crate::proto::peer;
@@ -190,6 +191,9 @@ impl NetStreamAppend<TypeConfig> for Network {
                         return Ok(Box::pin(futures::stream::empty()) as BoxStream<'s, AppendAnswer>);
                     };
                     let outgoing = futures::stream::iter([first]).chain(input);
+                    if defect::has(Defect::AckBeforeCommit) {
+                        return Ok(unasked_answers(self.client()?, outgoing));
+                    }
                     let outgoing = outgoing.map(|request| append_request(&request));
                     let answers = self.client()?.append(outgoing).await.map_err(|status| failed(&status))?;
                     let answers = answers.into_inner().map(|answer| match answer {
@@ -209,6 +213,35 @@ impl NetStreamAppend<TypeConfig> for Network {
             }
         })
     }
+}
+
+/// [`Defect::AckBeforeCommit`]: each request is answered when it is sent; what the follower says counts if it is no.
+fn unasked_answers(
+    mut client: Client,
+    requests: impl Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + 'static,
+) -> BoxStream<'static, AppendAnswer> {
+    let (answered, answers) = tokio::sync::mpsc::unbounded_channel();
+    let sent = answered.clone();
+    tokio::spawn(async move {
+        let requests = requests.map(move |request| {
+            let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
+            let _ = sent.send(Ok(Ok(last)));
+            append_request(&request)
+        });
+        match client.append(requests).await {
+            Ok(told) => {
+                let mut told = told.into_inner();
+                while let Some(answer) = told.next().await {
+                    let answer = answer.map_err(|status| failed(&status)).and_then(append_answer);
+                    if !matches!(answer, Ok(Ok(_))) {
+                        let _ = answered.send(answer);
+                    }
+                }
+            }
+            Err(status) => drop(answered.send(Err(failed(&status)))),
+        }
+    });
+    Box::pin(tokio_stream::wrappers::UnboundedReceiverStream::new(answers))
 }
 
 fn vote_request(rpc: &VoteRequest<TypeConfig>) -> peer::VoteRequest {

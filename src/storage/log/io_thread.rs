@@ -18,6 +18,7 @@ use super::front::{Drained, Op, Sleep, index};
 use super::mark::{Mark, Promise};
 use super::table::{Batch, Recovered};
 use super::{Done, LogObserver, LogOptions, Shared};
+use crate::defect::{self, Defect};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::error::StorageError;
 
@@ -111,7 +112,8 @@ impl IoThread {
             rows.put_committed(committed);
         }
         let started = Instant::now();
-        shared.table.write(rows, tally.sync)?;
+        let left_out = if tally.vote { Defect::NoVoteFsync } else { Defect::NoLogFsync };
+        shared.table.write(rows, tally.sync && !defect::has(left_out))?;
         if !tally.sync {
             return Ok(());
         }

@@ -23,6 +23,7 @@ use rocksdb::{
 
 use super::LogEntry;
 use super::read::Gathered;
+use crate::defect::{self, Defect};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -278,8 +279,10 @@ fn db_options() -> Options {
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     // Drops a torn tail, which no one was told about, and refuses a log damaged in the middle.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_track_and_verify_wals_in_manifest(true);
+    let careless = defect::has(Defect::IgnoredChecksum);
+    let strict = DBRecoveryMode::TolerateCorruptedTailRecords;
+    options.set_wal_recovery_mode(if careless { DBRecoveryMode::PointInTime } else { strict });
+    options.set_track_and_verify_wals_in_manifest(!careless);
     options.set_paranoid_checks(true);
     options.set_max_total_wal_size(MAX_WAL_BYTES);
     options.set_max_background_jobs(2);

@@ -22,6 +22,7 @@ use super::tables::{
     Row, Table, history_key, holder_key, id_key, personal_id_key, request_key, superseded_key,
 };
 use super::view::{Tables, record, version_of};
+use crate::defect::{self, Defect};
 use crate::domain::command::{self, Alias, Counters, Effect, Overlay, View, leads_to};
 use crate::proto::registry::{ErrorReason, Rejection};
 use crate::proto::store::{
@@ -84,7 +85,8 @@ pub(super) fn decide(
     }
     let Pass { requests, rows, position, compacted, .. } = pass;
     let earliest_expiry = requests.earliest();
-    let batch = rows.finish(before, &position);
+    let on_disk = if defect::has(Defect::ApplyInTwoBatches) { before } else { &position };
+    let batch = rows.finish(before, on_disk);
     Ok(Outcome { batch, position, replies, points, earliest_expiry, compacted })
 }
 
@@ -178,6 +180,7 @@ impl Pass<'_> {
         let op_sha256 = op_sha256(&mut command);
         let there = self.requests.row(&key)?;
         let live = there.as_ref().filter(|row| row.expires_at_ms >= self.position.counters.time_ms);
+        let live = live.filter(|_| !defect::has(Defect::NoRequestTable));
         if let Some(row) = live {
             return Ok(self.again(row, &op_sha256));
         }

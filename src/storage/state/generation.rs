@@ -143,6 +143,15 @@ impl Generation {
         self.db.cf_handle(table.name()).expect("open() opened every table")
     }
 
+    /// [`Defect::SnapshotWithoutRequests`](crate::defect::Defect): empties the request table.
+    pub fn forget_requests(&self) -> Result<(), StorageError> {
+        for table in [Table::Request, Table::RequestExpiry] {
+            let all = self.db.delete_range_cf(self.table(table), &[][..], &[0xff; 64][..]);
+            all.map_err(StorageError::rocks("empty", self.db.path()))?;
+        }
+        Ok(())
+    }
+
     /// A value as it is stored.
     pub fn value(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
         self.db.get_pinned_cf(self.table(table), key).map_err(StorageError::rocks("read", self.path()))

@@ -18,6 +18,7 @@ use std::path::Path;
 use super::generation::{self, Generation};
 use super::snapshot::{Snapshot, is_table};
 use super::{Live, StateStore, files, locked};
+use crate::defect::{self, Defect};
 use crate::storage::error::StorageError;
 
 /// Where an installation may be cut.
@@ -71,6 +72,9 @@ impl StateStore {
             new.doom();
             let what = format!("snapshot {}", snapshot.folder().display());
             return Err(StorageError::corrupt(what, "its tables are not at the point its manifest names"));
+        }
+        if defect::has(Defect::SnapshotWithoutRequests) {
+            new.forget_requests()?;
         }
         self.reached(Step::Opened);
         generation::write_current(&state, number)?;

@@ -5,6 +5,7 @@
 //! api       one node's services, without the client's retries: to see every refusal as it is
 //! people    persons to write
 //! command   the binary as a user runs it
+//! damage    what can befall the files of a log
 //! dev       a running `dancu dev`
 //! tests     the harness itself: it can fail
 //! ```
@@ -14,6 +15,7 @@
 
 pub mod api;
 pub mod command;
+pub mod damage;
 pub mod dev;
 pub mod people;
 mod tests;
@@ -26,7 +28,7 @@ use std::time::Duration;
 
 use dancu::cli::fleet::load::{Ack, Load};
 use dancu::cli::fleet::readback::{ReadBack, read_back};
-use dancu::cli::fleet::{Fleet, Process};
+use dancu::cli::fleet::{Fleet, Host, Process};
 use dancu::cli::forming;
 use dancu::client::{Client, ClientError, ClientOptions};
 use dancu::config::{NodeConfig, Role};
@@ -53,7 +55,17 @@ impl Cluster {
 
     /// The same with other settings.
     pub async fn start_with(central: usize, provincial: usize, change: impl FnOnce(&mut NodeConfig)) -> Self {
-        let mut cluster = Self::waiting(central, change);
+        Self::start_on(Vec::new(), central, provincial, change).await
+    }
+
+    /// The same on these hosts.
+    pub async fn start_on(
+        hosts: Vec<Host>,
+        central: usize,
+        provincial: usize,
+        change: impl FnOnce(&mut NodeConfig),
+    ) -> Self {
+        let mut cluster = Self::waiting_on(hosts, central, change);
         let first = cluster.only(0);
         first.init(cluster.fleet.central_peers()).await.expect("the nodes wait for a cluster");
         for i in 0..central {
@@ -67,12 +79,17 @@ impl Cluster {
 
     /// Central nodes that listen and wait for a cluster.
     pub fn waiting(central: usize, change: impl FnOnce(&mut NodeConfig)) -> Self {
+        Self::waiting_on(Vec::new(), central, change)
+    }
+
+    fn waiting_on(hosts: Vec<Host>, central: usize, change: impl FnOnce(&mut NodeConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut fleet = Fleet::new(Path::new(env!("CARGO_BIN_EXE_dancu")), folder.path());
         // Elections soon, but not so soon that a busy machine causes them.
         fleet.settings.raft.election_timeout_min_ms = 500;
         fleet.settings.raft.election_timeout_max_ms = 1000;
         change(&mut fleet.settings);
+        fleet.hosts = hosts.into();
         for n in 1..=central {
             fleet.spawn(&format!("central-{n}"), Role::Central).unwrap();
         }

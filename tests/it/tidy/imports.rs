@@ -3,10 +3,10 @@
 use super::source::Source;
 
 /// Leaves, which all may use.
-const LEAVES: [&str; 4] = ["config", "telemetry", "metrics", "proto"];
+const LEAVES: [&str; 5] = ["config", "defect", "telemetry", "metrics", "proto"];
 
 /// What each folder may use besides itself and the leaves. A folder not named here is a mistake.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("lib", &[]),
     ("main", &["cli"]),
     ("cli", &["service", "http", "client", "raft", "storage", "domain"]),
@@ -17,6 +17,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("storage", &["domain"]),
     ("domain", &[]),
     ("config", &[]),
+    ("defect", &[]),
     ("telemetry", &[]),
     ("metrics", &[]),
     ("proto", &[]),

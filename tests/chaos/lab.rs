@@ -1,0 +1,352 @@
+//! The cluster under test with the means to hurt it: what each fault does, and how it is taken back.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dancu::cli::fleet::Host;
+use dancu::cli::forming;
+use dancu::config::Role;
+use rand::RngExt as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::disks::Disks;
+use super::fault::Fault;
+use super::net::{self, Net, Rule};
+use super::watch::Watch;
+use crate::harness::{Cluster, PATIENCE, damage, eventually};
+
+/// Voters, and learners in provinces.
+pub const CENTRAL: usize = 3;
+const PROVINCIAL: usize = 2;
+/// All nodes.
+pub const NODES: usize = CENTRAL + PROVINCIAL;
+
+/// A directed link: from, to.
+type Link = (usize, usize);
+
+/// The cluster and its surroundings. The order of the fields is that of their end.
+pub struct Lab {
+    /// The processes.
+    pub cluster: Cluster,
+    net: Option<Net>,
+    disks: Option<Disks>,
+    _folder: tempfile::TempDir,
+    /// Nodes that a fault has in its hands: no other one touches their process.
+    held: BTreeSet<usize>,
+}
+
+/// A fault under way.
+pub struct Active {
+    /// Which.
+    pub fault: Fault,
+    /// Whom it hits.
+    pub nodes: Vec<usize>,
+    /// Since when.
+    pub since: Instant,
+    links: Vec<Link>,
+    injector: Option<Child>,
+}
+
+impl Lab {
+    /// A ready cluster of five nodes: on loopback, or in namespaces, with disks of their own if wished.
+    pub async fn build(net: bool, disks: bool) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let net = if net { Some(Net::build(NODES)?) } else { None };
+        let disks = if disks { Some(Disks::build(folder.path(), NODES)?) } else { None };
+        let host = |i: usize| Host {
+            address: net::address(i),
+            data_dir: disks
+                .as_ref()
+                .map_or_else(|| folder.path().join(format!("data-{i}")), |disks| disks.data(i)),
+            enter: net::enter(i),
+        };
+        let hosts = if net.is_some() { (0..NODES).map(host).collect() } else { Vec::new() };
+        let cluster = Cluster::start_on(hosts, CENTRAL, PROVINCIAL, |settings| {
+            // The time-outs that users have; snapshots so often that whoever was away needs one.
+            let usual = dancu::config::RaftConfig::default();
+            settings.raft.election_timeout_min_ms = usual.election_timeout_min_ms;
+            settings.raft.election_timeout_max_ms = usual.election_timeout_max_ms;
+            settings.raft.snapshot_every_entries = 1000;
+            settings.raft.keep_entries = 100;
+        })
+        .await;
+        Ok(Self { cluster, net, disks, _folder: folder, held: BTreeSet::new() })
+    }
+
+    /// Begins a fault; `None` when it cannot be made now.
+    pub async fn inject(
+        &mut self,
+        fault: Fault,
+        watch: &Watch,
+        others: bool,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Option<Active>, String> {
+        let Some(nodes) = self.choose(fault, watch.look().leader(), others, random) else { return Ok(None) };
+        let mut active = Active { fault, nodes, since: Instant::now(), links: Vec::new(), injector: None };
+        let failed = |error: io::Error| format!("{fault} could not be made: {error}");
+        match fault {
+            Fault::HandOver | Fault::Snapshot => self.ask(&active).await,
+            Fault::Replace => self.replace(active.nodes[0]).await?,
+            Fault::Damage => self.damage(active.nodes[0]).await?,
+            Fault::Isolate | Fault::Split | Fault::OneWay | Fault::Ring | Fault::Links | Fault::Flap => {
+                active.links = links(fault, &active.nodes, random);
+                self.cut_all(&active.links, random, fault).await.map_err(failed)?;
+            }
+            _ => self.hit(&mut active).map_err(failed)?,
+        }
+        Ok(Some(active))
+    }
+
+    /// Takes a fault back. The nodes that it stopped run again and serve.
+    pub async fn heal(&mut self, mut active: Active, random: &mut ChaCha8Rng) -> Result<(), String> {
+        let fault = active.fault;
+        let failed = |error: io::Error| format!("after {fault}: {error}");
+        active.links.shuffle(random);
+        for (from, to) in std::mem::take(&mut active.links) {
+            self.net().filter(to, &Rule::From(from), false).map_err(failed)?;
+            if fault == Fault::Links {
+                pause(random, 20..200).await;
+            }
+        }
+        if fault == Fault::FsyncError {
+            let injector = active.injector.take();
+            self.has_left_service(active.nodes[0], injector).await?;
+        }
+        self.restore(&active).map_err(failed)?;
+        if fault.holds() {
+            self.held.retain(|node| !active.nodes.contains(node));
+        }
+        Ok(())
+    }
+
+    /// Whom a fault hits; `None` when there is nobody for it.
+    fn choose(
+        &self,
+        fault: Fault,
+        leader: Option<usize>,
+        others: bool,
+        random: &mut ChaCha8Rng,
+    ) -> Option<Vec<usize>> {
+        let free: Vec<usize> = (0..NODES).filter(|node| !self.held.contains(node)).collect();
+        let any = |random: &mut ChaCha8Rng| {
+            (!free.is_empty()).then(|| vec![free[random.random_range(0..free.len())]])
+        };
+        let leading = leader.filter(|node| !self.held.contains(node)).map(|node| vec![node]);
+        match fault {
+            Fault::KillLeader | Fault::Bounce | Fault::PauseLeader | Fault::Isolate | Fault::Hole => leading,
+            Fault::KillAll | Fault::PowerAll => self.held.is_empty().then_some(free),
+            Fault::Replace | Fault::Damage => {
+                let alone = !others && self.held.is_empty();
+                alone.then(|| vec![random.random_range(CENTRAL..NODES)])
+            }
+            // Beside another fault there may be no write, and so no fsync.
+            Fault::FsyncError => any(random).filter(|_| !others),
+            Fault::Split | Fault::Links => {
+                let mut nodes: Vec<usize> = (0..NODES).collect();
+                nodes.shuffle(random);
+                Some(nodes)
+            }
+            Fault::Ring | Fault::OneWay | Fault::Flap | Fault::Slow | Fault::Loss => {
+                // Half of the time it is the leader: it has most to lose.
+                let node =
+                    leader.filter(|_| random.random()).unwrap_or_else(|| random.random_range(0..NODES));
+                Some(vec![node])
+            }
+            _ => any(random),
+        }
+    }
+
+    /// What is done at once to the process or the host of a node.
+    fn hit(&mut self, active: &mut Active) -> io::Result<()> {
+        let nodes = active.nodes.clone();
+        if active.fault.holds() {
+            self.held.extend(&nodes);
+        }
+        if matches!(active.fault, Fault::PowerOne | Fault::PowerAll) {
+            self.disks().cut(&nodes)?;
+        }
+        for node in nodes {
+            match active.fault {
+                Fault::PauseLeader | Fault::PauseOne => self.cluster.node(node).pause()?,
+                Fault::Slow => self.net().slow(node, true)?,
+                Fault::Loss => self.net().filter(node, &Rule::Loss, true)?,
+                Fault::Hole => self.net().filter(node, &Rule::Hole, true)?,
+                Fault::DiskFull => self.disks().fill(node, true)?,
+                Fault::FsyncError => active.injector = Some(self.fail_fsync(node)?),
+                _ => self.cluster.node(node).kill()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes `hit`.
+    fn restore(&mut self, active: &Active) -> io::Result<()> {
+        for node in active.nodes.iter().copied() {
+            match active.fault {
+                Fault::PauseLeader | Fault::PauseOne => self.cluster.node(node).resume()?,
+                Fault::Slow => self.net().slow(node, false)?,
+                Fault::Loss => self.net().filter(node, &Rule::Loss, false)?,
+                Fault::Hole => self.net().filter(node, &Rule::Hole, false)?,
+                Fault::PowerOne | Fault::PowerAll => self.disks().restore(node)?,
+                Fault::DiskFull => {
+                    self.disks().fill(node, false)?;
+                    self.cluster.node(node).kill()?;
+                }
+                _ => {}
+            }
+        }
+        let stopped = |node: &usize| !self.cluster.fleet.nodes[*node].started();
+        let stopped: Vec<usize> = active.nodes.iter().copied().filter(stopped).collect();
+        for node in &stopped {
+            self.cluster.node(*node).start()?;
+        }
+        for node in stopped {
+            tokio::task::block_in_place(|| self.cluster.node(node).wait_serving(PATIENCE))?;
+        }
+        Ok(())
+    }
+
+    async fn cut_all(&mut self, links: &[Link], random: &mut ChaCha8Rng, fault: Fault) -> io::Result<()> {
+        // A link that flaps ends cut, as any other.
+        for round in 0..if fault == Fault::Flap { 9 } else { 1 } {
+            for (from, to) in links {
+                self.net().filter(*to, &Rule::From(*from), round % 2 == 0)?;
+                if fault == Fault::Links {
+                    pause(random, 20..200).await;
+                }
+            }
+            if fault == Fault::Flap {
+                pause(random, 100..400).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a node for something; whether it does it is up to it.
+    async fn ask(&self, active: &Active) {
+        let client = self.cluster.only(active.nodes[0]);
+        let asked = async {
+            if active.fault == Fault::Snapshot {
+                client.trigger_snapshot().await.map(drop)
+            } else {
+                client.transfer_leadership(0).await.map(drop)
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(2), asked).await;
+    }
+
+    /// Removes a provincial node, empties its folder and adds it again: under a new id.
+    async fn replace(&mut self, node: usize) -> Result<(), String> {
+        let others = self.cluster.client((node + 1) % NODES);
+        let name = self.cluster.fleet.nodes[node].name().to_owned();
+        let known = others.status(false).await.map_err(|error| format!("replace: {error}"))?;
+        let mut members = known.nodes.into_iter().filter_map(|node| node.member);
+        let old = members.find(|member| member.name == name).unwrap_or_default().node_id;
+        // Whether the first attempt was done may be unknown; the second one says that there is no such node.
+        eventually("the removal of a node", PATIENCE, async || {
+            let _ = others.remove_node(old).await;
+            let status = others.status(false).await.ok()?;
+            let ids =
+                status.nodes.iter().filter_map(|node| node.member.as_ref()).map(|member| member.node_id);
+            (!ids.into_iter().any(|id| id == old)).then_some(())
+        })
+        .await;
+        let process = self.cluster.node(node);
+        let failed = |error: io::Error| format!("replace: {error}");
+        process.kill().map_err(failed)?;
+        process.wipe().map_err(failed)?;
+        process.start().map_err(failed)?;
+        tokio::task::block_in_place(|| process.wait_serving(PATIENCE)).map_err(failed)?;
+        let peer = process.peer_address();
+        forming::add(&others, &peer, PATIENCE).await.map_err(|error| format!("replace: {error:?}"))?;
+        self.cluster.ready(node).await;
+        let new = self.cluster.status(node).await.member.unwrap_or_default();
+        if new.node_id == old || self.cluster.fleet.nodes[node].config().role != Role::Provincial {
+            return Err(format!("replace: the new node has the id {} of the old one", new.node_id));
+        }
+        Ok(())
+    }
+
+    /// Flips a bit of a node's log while it is down. It refuses to start, and is replaced.
+    async fn damage(&mut self, node: usize) -> Result<(), String> {
+        let process = self.cluster.node(node);
+        let failed = |error: io::Error| format!("damage: {error}");
+        process.kill().map_err(failed)?;
+        damage::flip(&process.config().data_dir);
+        process.start().map_err(failed)?;
+        let ended = eventually("a node with a damaged log to start or to end", PATIENCE, async || {
+            let ended = process.ended().unwrap();
+            (ended.is_some() || process.wait_serving(Duration::ZERO).is_ok()).then_some(ended)
+        })
+        .await;
+        match ended {
+            None => Err(format!("{} started on a damaged log", process.name())),
+            Some(status) if status.code().is_none() => Err(format!("{} ended by {status}", process.name())),
+            Some(_) => self.replace(node).await,
+        }
+    }
+
+    /// From now on each fsync of the node fails.
+    fn fail_fsync(&self, node: usize) -> io::Result<Child> {
+        let pid = self.cluster.fleet.nodes[node].pid().unwrap_or_default().to_string();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,sync_file_range"]);
+        strace.args(["-e", "inject=fsync,fdatasync,sync_file_range:error=EIO", "-p", &pid]);
+        strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    }
+
+    /// After an error of its fsync a node is out of service or has ended, also when the disk works again.
+    async fn has_left_service(&mut self, node: usize, injector: Option<Child>) -> Result<(), String> {
+        let process = self.cluster.node(node);
+        let alive = process.ended().map_err(|error| error.to_string())?.is_none();
+        let failed = alive.then(|| self.cluster.metric(node, "storage_failed"));
+        if let Some(mut injector) = injector {
+            let _ = injector.kill();
+            let _ = injector.wait();
+        }
+        let process = self.cluster.node(node);
+        let name = process.name().to_owned();
+        process.kill().map_err(|error| error.to_string())?;
+        match failed {
+            Some(0.0) => Err(format!("{name} went on after its fsync had failed")),
+            _ => Ok(()),
+        }
+    }
+
+    fn net(&self) -> &Net {
+        self.net.as_ref().expect("the fault was asked for with --netns")
+    }
+
+    fn disks(&self) -> &Disks {
+        self.disks.as_ref().expect("the fault was asked for with --disks")
+    }
+}
+
+async fn pause(random: &mut ChaCha8Rng, ms: std::ops::Range<u64>) {
+    tokio::time::sleep(Duration::from_millis(random.random_range(ms))).await;
+}
+
+/// The links that a fault cuts.
+fn links(fault: Fault, nodes: &[usize], random: &mut ChaCha8Rng) -> Vec<Link> {
+    let all =
+        || (0..NODES).flat_map(|from| (0..NODES).map(move |to| (from, to))).filter(|(from, to)| from != to);
+    let part: Vec<usize> = nodes[..random.random_range(1..=nodes.len().max(2) - 1)].to_vec();
+    let first = nodes[0];
+    let hears_nobody: bool = random.random();
+    let across = |(from, to): &Link| match fault {
+        Fault::Isolate | Fault::Flap => *from == first || *to == first,
+        Fault::OneWay => first == if hears_nobody { *to } else { *from },
+        Fault::Ring => *from != first && *to != first,
+        _ => part.contains(from) != part.contains(to),
+    };
+    let mut links: Vec<Link> = if fault == Fault::Links {
+        all().filter(|_| random.random_bool(0.4)).collect()
+    } else {
+        all().filter(across).collect()
+    };
+    links.shuffle(random);
+    links
+}

@@ -1,0 +1,129 @@
+//! The run as a picture (SVG): answered calls over time, and below it each node's part: when it led, what befell it.
+
+use std::fmt::Write as _;
+
+use super::report::Run;
+use crate::check::history::{Answer, NEVER};
+
+const WIDTH: f64 = 1160.0;
+const LEFT: f64 = 120.0;
+const RATES: f64 = 140.0;
+const LANE: f64 = 34.0;
+/// Seconds that one point of the rates stands for.
+const BUCKET: f64 = 0.5;
+const LEADS: &str = "#2563eb";
+const HURT: &str = "#dc2626";
+const ANSWERED: &str = "#059669";
+const UNKNOWN: &str = "#d97706";
+
+/// Draws a run.
+pub fn timeline(run: &Run) -> String {
+    let height = RATES + 60.0 + LANE * count(run.names.len());
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0}\" height=\"{height:.0}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+        WIDTH + LEFT + 20.0
+    );
+    rates(run, &mut svg);
+    for (node, name) in run.names.iter().enumerate() {
+        lane(run, node, name, &mut svg);
+    }
+    let bottom = height - 12.0;
+    for step in 0..=10 {
+        let at = run.seconds * f64::from(step) / 10.0;
+        text(&mut svg, x(run, at), bottom, &format!("{at:.0} s"), "middle");
+    }
+    svg + "</svg>\n"
+}
+
+fn x(run: &Run, seconds: f64) -> f64 {
+    LEFT + WIDTH * (seconds / run.seconds).min(1.0)
+}
+
+fn text(svg: &mut String, x: f64, y: f64, words: &str, anchor: &str) {
+    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "coordinates")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+/// Answered calls a second as a line, writes without an answer as marks below it.
+fn rates(run: &Run, svg: &mut String) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of buckets")]
+    let bucket = |seconds: f64| (seconds / BUCKET) as usize;
+    let mut answered = vec![0_usize; bucket(run.seconds) + 1];
+    for one in run.told.history.iter().flatten() {
+        #[expect(clippy::cast_precision_loss, reason = "coordinates")]
+        let seconds = |micros: u64| micros as f64 / 1e6;
+        if one.answer == Answer::Unknown || one.end == NEVER {
+            let at = x(run, seconds(one.start));
+            let (top, foot) = (RATES + 22.0, RATES + 30.0);
+            let _ = writeln!(svg, "<path d=\"M{at:.1} {top}V{foot}\" stroke=\"{UNKNOWN}\"/>");
+        } else if let Some(count) = answered.get_mut(bucket(seconds(one.end))) {
+            *count += 1;
+        }
+    }
+    let most = count(answered.iter().copied().max().unwrap_or(1).max(1));
+    let points = answered.iter().enumerate().map(|(i, calls)| {
+        let (at, high) = (x(run, count(i) * BUCKET), RATES + 16.0 - RATES * count(*calls) / most);
+        format!("{at:.1},{high:.1}")
+    });
+    let points: Vec<String> = points.collect();
+    let _ = writeln!(
+        svg,
+        "<polyline points=\"{}\" fill=\"none\" stroke=\"{ANSWERED}\" stroke-width=\"1.5\"/>",
+        points.join(" ")
+    );
+    text(svg, LEFT - 8.0, 26.0, &format!("{:.0} calls/s", most / BUCKET), "end");
+    text(svg, LEFT - 8.0, RATES + 30.0, "no answer", "end");
+}
+
+fn lane(run: &Run, node: usize, name: &str, svg: &mut String) {
+    let top = RATES + 40.0 + LANE * count(node);
+    text(svg, LEFT - 8.0, top + 18.0, name, "end");
+    let _ = writeln!(
+        svg,
+        "<rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"{WIDTH}\" height=\"{:.1}\" fill=\"#f3f4f6\"/>",
+        LANE - 6.0
+    );
+    for (i, (from, leader, term)) in
+        run.leaders.iter().enumerate().filter(|(_, (_, leader, _))| *leader == node)
+    {
+        let until = run.leaders.get(i + 1).map_or(run.seconds, |next| next.0);
+        bar(
+            run,
+            svg,
+            (*from, until),
+            (top, 8.0),
+            LEADS,
+            &format!("{} leads in term {term}", run.names[*leader]),
+        );
+    }
+    for one in run.past.iter().filter(|one| one.nodes.contains(&node)) {
+        let (at, words) = ((one.from, one.to), one.fault.to_string());
+        bar(run, svg, at, (top + 10.0, 16.0), HURT, &words);
+        // Written once, at the first of those it hits.
+        if one.nodes.iter().min() == Some(&node) {
+            text(svg, x(run, one.from) + 2.0, top + 22.0, &words, "start");
+        }
+    }
+}
+
+fn bar(
+    run: &Run,
+    svg: &mut String,
+    (from, to): (f64, f64),
+    (y, height): (f64, f64),
+    colour: &str,
+    title: &str,
+) {
+    let (left, right) = (x(run, from), x(run, to));
+    let width = (right - left).max(1.0);
+    let _ = writeln!(
+        svg,
+        "<rect x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"{colour}\" \
+         fill-opacity=\"0.45\"><title>{title}</title></rect>"
+    );
+}
