@@ -92,7 +92,7 @@ fn at_hub() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 77, 0, 254))
 }
 
-/// What runs a command on a host.
+/// What runs a command on a host. Not `ip netns exec`: its own mount namespace would hold on to the disks of all nodes.
 pub fn enter(host: usize) -> Vec<String> {
-    ["ip", "netns", "exec", &format!("node-{host}")].map(str::to_owned).to_vec()
+    vec!["nsenter".to_owned(), format!("--net=/run/netns/node-{host}")]
 }

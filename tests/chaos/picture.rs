@@ -14,9 +14,12 @@ use crate::workload::Tally;
 
 const EVERY: Duration = Duration::from_millis(200);
 
+/// A fault under way, and whom it hits.
+type Shown = (String, Vec<usize>);
+
 /// What the picture shows of the faults under way; written by the nemesis.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<Vec<(String, Vec<usize>)>>>);
+pub struct Board(Arc<Mutex<Vec<Shown>>>);
 
 impl Board {
     /// Shows these faults.

@@ -102,7 +102,7 @@ impl Asker {
         match self.shared.nodes[node].verify(subject, ReadOptions::default()).await {
             Ok(answer) => {
                 let meta = answer.meta.unwrap_or_default();
-                let verdict = answer.verdicts.first().map(|one| one.verdict());
+                let verdict = answer.verdicts.first().map(dancu::proto::registry::AttributeVerdict::verdict);
                 if !matches!(verdict, Some(Verdict::Match | Verdict::NoMatch)) {
                     lock(&self.shared.strange).push(format!("a verification was answered by {verdict:?}"));
                 }

@@ -44,7 +44,7 @@ pub struct Host {
     pub address: IpAddr,
     /// The node's data folder.
     pub data_dir: PathBuf,
-    /// The command that runs the command that follows it there, such as `ip netns exec NAME`.
+    /// The command that runs the command that follows it there, such as `nsenter --net=FILE`.
     pub enter: Vec<String>,
 }
 
