@@ -19,7 +19,7 @@ struct Damage {
 /// The table of the log's damages: tail, middle, whole file, and the mark that watches over it.
 const TABLE: [Damage; 5] = [
     Damage { what: "a torn write behind the last", inflict: tear, starts: true },
-    Damage { what: "the last bytes are cut off", inflict: cut, starts: false },
+    Damage { what: "the second half is cut off", inflict: cut, starts: false },
     Damage { what: "a bit is flipped in the middle", inflict: flip, starts: false },
     Damage { what: "the write-ahead log is gone", inflict: delete, starts: false },
     Damage { what: "the mark is gone", inflict: unmark, starts: false },
