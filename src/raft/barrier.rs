@@ -26,7 +26,7 @@ use crate::proto::peer::ReadIndexRequest;
 use crate::raft::age::Confirmed;
 use crate::raft::fault::Fault;
 use crate::raft::leader;
-use crate::raft::leadership::Confirmations;
+use crate::raft::leadership::{Confirmations, Told};
 use crate::raft::peer::client::PeerCalls;
 use crate::raft::types::Raft;
 use crate::storage::log::LogStore;
@@ -49,6 +49,8 @@ pub struct Rounds {
     pub log: LogStore,
     /// Its state.
     pub state: StateStore,
+    /// What it told others to be committed.
+    pub told: Told,
     /// Its way to the leader.
     pub calls: Arc<PeerCalls>,
     /// Where a difference from the leader's state is declared.

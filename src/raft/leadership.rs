@@ -6,9 +6,11 @@
 //! ```
 //!
 //! A vote never goes down, and nobody leads without the votes of a majority. So while a majority holds L's vote there
-//! is no later leader, and what L has applied holds every write that was acknowledged anywhere. Votes are taken from the
-//! log store, which has a new one before the candidate hears of it; what openraft says of itself may come later than
-//! that. Three things must be true together (`Standing`):
+//! is no later leader, and what L has applied holds every write that was acknowledged anywhere. Others may have applied
+//! more already, and have shown it to a reader: L's own disk or snapshot may keep it behind. So the read index is what L
+//! has told anybody to be committed ([`Told`]), if that is more: otherwise a later read elsewhere could see less.
+//! Votes are taken from the log store, which has a new one before the candidate hears of it; what openraft says of
+//! itself may come later than that. Three things must be true together (`Standing`):
 //!
 //! - openraft says that this node leads, so it was elected since it started: after a restart the vote on disk may be its
 //!   own while its state lacks what it acknowledged before (openraft #1511).
@@ -19,6 +21,8 @@
 //! cores of leader and follower: see tests/benches/README.md.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use openraft::ServerState;
@@ -33,18 +37,35 @@ use crate::proto::store::Vote;
 use crate::storage::log::LogStore;
 use crate::storage::state::StateStore;
 
+/// The last entry that this node, as a leader, has told any other node to be committed. Nobody applies more than that in
+/// its leadership. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<AtomicU64>);
+
+impl Told {
+    /// Notes what a message says, before it is sent.
+    pub fn note(&self, committed: Option<u64>) {
+        self.0.fetch_max(committed.unwrap_or_default(), Ordering::SeqCst);
+    }
+
+    /// The read index of a leader that has applied so far.
+    fn read_index(&self, applied: u64) -> u64 {
+        applied.max(self.0.load(Ordering::SeqCst))
+    }
+}
+
 /// A leader's own side of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     term: u64,
     leader: u64,
-    /// What it had applied: the read index, once a majority confirms the vote.
+    /// What it had applied or told to be committed: the read index, once a majority confirms the vote.
     pub index: u64,
 }
 
 impl Standing {
     /// Of this node, if it leads as far as it knows itself.
-    pub fn of(raft: &Raft, log: &LogStore, state: &StateStore) -> Option<Self> {
+    pub fn of(raft: &Raft, log: &LogStore, state: &StateStore, told: &Told) -> Option<Self> {
         let me = *raft.node_id();
         if raft.server_metrics().borrow_watched().state != ServerState::Leader {
             return None;
@@ -52,7 +73,7 @@ impl Standing {
         let applied = state.last_applied()?;
         let vote = log.vote()?;
         let own = vote.node_id == me && (applied.term, applied.leader_id) == (vote.term, me);
-        own.then_some(Self { term: vote.term, leader: me, index: applied.index })
+        own.then_some(Self { term: vote.term, leader: me, index: told.read_index(applied.index) })
     }
 
     /// Whether whoever holds this vote confirms it.
@@ -85,7 +106,7 @@ impl Confirmations {
             return rounds.state.last_applied().map(|id| id.index);
         }
         self.round += 1;
-        let standing = Standing::of(&rounds.raft, &rounds.log, &rounds.state)?;
+        let standing = Standing::of(&rounds.raft, &rounds.log, &rounds.state, &rounds.told)?;
         let me = *rounds.raft.node_id();
         let mut confirmed = BTreeSet::from([me]);
         for voter in leader::voters(&rounds.raft) {
@@ -130,6 +151,16 @@ impl Confirmations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_told_to_be_committed_is_read_though_the_leader_has_not_applied_it() {
+        let told = Told::default();
+        assert_eq!(told.read_index(7), 7);
+        told.note(Some(9));
+        told.note(Some(8));
+        told.note(None);
+        assert_eq!((told.read_index(7), told.read_index(12)), (9, 12));
+    }
 
     #[test]
     fn a_leader_is_confirmed_by_its_own_vote_alone() {

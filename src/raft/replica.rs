@@ -16,7 +16,7 @@ use crate::raft::divergence::{Comparisons, Verdict};
 use crate::raft::error::{Error, ProposeError};
 use crate::raft::fault::Fault;
 use crate::raft::leader;
-use crate::raft::leadership::Standing;
+use crate::raft::leadership::{Standing, Told};
 use crate::raft::log_storage::LogStorage;
 use crate::raft::observer::Observer;
 use crate::raft::peer::client::PeerCalls;
@@ -60,6 +60,7 @@ pub struct Replica {
     pub barrier: Barrier,
     /// Set once this node may no longer answer.
     pub fault: Fault,
+    told: Told,
     proposer: Proposer,
     comparisons: Mutex<Comparisons>,
     metrics: Arc<Metrics>,
@@ -82,7 +83,8 @@ impl Replica {
         let storage = LogStorage::new(log.clone());
         let machine = StateMachine::new(state.clone(), log.durable(), metrics.clone());
         let fault = Fault::default();
-        let network = NetworkFactory::new(identity.clone(), metrics.clone(), fault.clone());
+        let told = Told::default();
+        let network = NetworkFactory::new(identity.clone(), metrics.clone(), fault.clone(), told.clone());
         let raft = Raft::new(identity.node_id, Arc::new(raft_config), network, storage, machine)
             .await
             .map_err(|fatal| format!("Raft did not start: {fatal}"))?;
@@ -92,6 +94,7 @@ impl Replica {
             raft: raft.clone(),
             log: log.clone(),
             state: state.clone(),
+            told: told.clone(),
             calls: calls.clone(),
             fault: fault.clone(),
             metrics: metrics.clone(),
@@ -106,6 +109,7 @@ impl Replica {
             calls,
             barrier,
             fault,
+            told,
             proposer,
             comparisons: Mutex::default(),
             metrics,
@@ -204,7 +208,7 @@ impl Replica {
     /// confirms it in time.
     pub async fn read_index(&self, from: u64, vote: Option<&Vote>) -> Option<u64> {
         self.in_service().ok()?;
-        let standing = Standing::of(&self.raft, &self.log, &self.state)?;
+        let standing = Standing::of(&self.raft, &self.log, &self.state, &self.told)?;
         let me = self.identity.node_id;
         let two = |voter: &u64| *voter == me || *voter == from;
         if standing.is_confirmed_by(vote) && leader::is_majority(&self.raft, two) {

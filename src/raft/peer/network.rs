@@ -29,6 +29,7 @@ use crate::proto::cluster::Member;
 use crate::proto::peer;
 use crate::raft::convert::{self, Malformed};
 use crate::raft::fault::Fault;
+use crate::raft::leadership::Told;
 use crate::raft::peer::channel::{self, Client};
 use crate::raft::peer::kept::Kept;
 use crate::raft::peer::snapshot;
@@ -43,18 +44,20 @@ pub struct NetworkFactory {
     me: Identity,
     metrics: Arc<Metrics>,
     fault: Fault,
+    told: Told,
 }
 
 impl NetworkFactory {
     /// For the node `me`. A snapshot that cannot be read is declared as a fault.
-    pub fn new(me: Identity, metrics: Arc<Metrics>, fault: Fault) -> Self {
-        Self { me, metrics, fault }
+    /// What followers are told to be committed is noted in `told`.
+    pub fn new(me: Identity, metrics: Arc<Metrics>, fault: Fault, told: Told) -> Self {
+        Self { me, metrics, fault, told }
     }
 
     fn network(&self, target: u64, node: &Member, appends: Appends) -> Network {
         let client = channel::client(&self.me, target, &node.peer_address).map_err(|e| e.to_string());
-        let (metrics, fault) = (self.metrics.clone(), self.fault.clone());
-        Network { me: self.me.node_id, target, client, appends, kept: None, metrics, fault }
+        let (metrics, fault, told) = (self.metrics.clone(), self.fault.clone(), self.told.clone());
+        Network { me: self.me.node_id, target, client, appends, kept: None, metrics, fault, told }
     }
 }
 
@@ -93,6 +96,7 @@ pub struct Network {
     kept: Option<Kept<peer::AppendRequest, peer::AppendResponse>>,
     metrics: Arc<Metrics>,
     fault: Fault,
+    told: Told,
 }
 
 impl Network {
@@ -153,7 +157,9 @@ fn malformed(malformed: &Malformed) -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::new(malformed))
 }
 
-fn append_request(request: &AppendEntriesRequest<TypeConfig>) -> peer::AppendRequest {
+/// A request as it is sent. Every word that followers get of what is committed goes through here, heartbeats too.
+fn append_request(request: &AppendEntriesRequest<TypeConfig>, told: &Told) -> peer::AppendRequest {
+    told.note(request.leader_commit.as_ref().map(|id| id.index));
     let entries = request.entries.iter().map(|entry| convert::entry(entry).encode_to_vec().into());
     peer::AppendRequest {
         vote: Some(convert::vote(&request.vote)),
@@ -192,9 +198,10 @@ impl NetStreamAppend<TypeConfig> for Network {
                     };
                     let outgoing = futures::stream::iter([first]).chain(input);
                     if defect::has(Defect::AckBeforeCommit) {
-                        return Ok(unasked_answers(self.client()?, outgoing));
+                        return Ok(unasked_answers(self.client()?, outgoing, self.told.clone()));
                     }
-                    let outgoing = outgoing.map(|request| append_request(&request));
+                    let told = self.told.clone();
+                    let outgoing = outgoing.map(move |request| append_request(&request, &told));
                     let answers = self.client()?.append(outgoing).await.map_err(|status| failed(&status))?;
                     let answers = answers.into_inner().map(|answer| match answer {
                         Ok(answer) => append_answer(answer),
@@ -205,7 +212,7 @@ impl NetStreamAppend<TypeConfig> for Network {
                 Appends::OneByOne => {
                     let answers = futures::stream::unfold((self, input), |(network, mut input)| async move {
                         let request = input.next().await?;
-                        let answer = network.exchange(append_request(&request)).await;
+                        let answer = network.exchange(append_request(&request, &network.told)).await;
                         Some((answer, (network, input)))
                     });
                     Ok(Box::pin(answers) as BoxStream<'s, AppendAnswer>)
@@ -219,6 +226,7 @@ impl NetStreamAppend<TypeConfig> for Network {
 fn unasked_answers(
     mut client: Client,
     requests: impl Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + 'static,
+    told: Told,
 ) -> BoxStream<'static, AppendAnswer> {
     let (answered, answers) = tokio::sync::mpsc::unbounded_channel();
     let sent = answered.clone();
@@ -226,12 +234,12 @@ fn unasked_answers(
         let requests = requests.map(move |request| {
             let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
             let _ = sent.send(Ok(Ok(last)));
-            append_request(&request)
+            append_request(&request, &told)
         });
         match client.append(requests).await {
-            Ok(told) => {
-                let mut told = told.into_inner();
-                while let Some(answer) = told.next().await {
+            Ok(answers) => {
+                let mut answers = answers.into_inner();
+                while let Some(answer) = answers.next().await {
                     let answer = answer.map_err(|status| failed(&status)).and_then(append_answer);
                     if !matches!(answer, Ok(Ok(_))) {
                         let _ = answered.send(answer);
