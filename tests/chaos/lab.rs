@@ -198,7 +198,8 @@ impl Lab {
                 _ => {}
             }
         }
-        let stopped = |node: &usize| !self.cluster.fleet.nodes[*node].started();
+        // Whom another fault holds, that fault has back.
+        let stopped = |node: &usize| active.fault.holds() && !self.cluster.fleet.nodes[*node].started();
         let stopped: Vec<usize> = active.nodes.iter().copied().filter(stopped).collect();
         for node in &stopped {
             self.cluster.node(*node).start()?;

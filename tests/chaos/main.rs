@@ -172,7 +172,7 @@ async fn run(arguments: &Arguments, faults: Vec<Fault>) -> std::io::Result<Verdi
     let mut nemesis = Nemesis::new(faults.clone(), begun, watch.clone(), random);
     let mut broken = Vec::new();
     broken.extend(nemesis.run(&mut lab, end, |active| board.show(active)).await.err());
-    let told = workload.stop().await;
+    let told = workload.stop(broken.is_empty()).await;
     if broken.is_empty() {
         broken.extend(same_everywhere(&lab.cluster).await.err());
     }

@@ -70,6 +70,6 @@ async fn cluster_judged_histories_are_linearizable_while_leaders_die_and_sleep()
         lose_leader(&mut cluster, round % 2 == 0).await;
     }
     reached(CALLS).await;
-    judge(&workload.stop().await, seed);
+    judge(&workload.stop(true).await, seed);
     cluster.assert_no_errors();
 }

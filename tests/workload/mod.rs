@@ -132,14 +132,14 @@ impl Workload {
         self.shared.tally.clone()
     }
 
-    /// Lets each client finish its call, then reads every record at every node once more.
-    pub async fn stop(mut self) -> Told {
+    /// Lets each client finish its call, then reads every record at every node once more, if all nodes are there.
+    pub async fn stop(mut self, all_there: bool) -> Told {
         self.shared.over.store(true, Ordering::Relaxed);
         while let Some(ended) = self.clients.join_next().await {
             ended.unwrap();
         }
         let mut readers = JoinSet::new();
-        for node in 0..self.shared.nodes.len() {
+        for node in (0..self.shared.nodes.len()).filter(|_| all_there) {
             readers.spawn(last_reads(self.shared.clone(), node));
         }
         while let Some(ended) = readers.join_next().await {
