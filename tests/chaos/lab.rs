@@ -24,6 +24,9 @@ const PROVINCIAL: usize = 2;
 /// All nodes.
 pub const NODES: usize = CENTRAL + PROVINCIAL;
 
+/// How long a failing fsync is waited for, and then that the node leaves service.
+const FSYNC: Duration = Duration::from_secs(10);
+
 /// A directed link: from, to.
 type Link = (usize, usize);
 
@@ -33,7 +36,7 @@ pub struct Lab {
     pub cluster: Cluster,
     net: Option<Net>,
     disks: Option<Disks>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// Nodes that a fault has in its hands: no other one touches their process.
     held: BTreeSet<usize>,
 }
@@ -73,7 +76,7 @@ impl Lab {
             settings.raft.keep_entries = 100;
         })
         .await;
-        Ok(Self { cluster, net, disks, _folder: folder, held: BTreeSet::new() })
+        Ok(Self { cluster, net, disks, folder, held: BTreeSet::new() })
     }
 
     /// Begins a fault; `None` when it cannot be made now.
@@ -294,27 +297,38 @@ impl Lab {
     fn fail_fsync(&self, node: usize) -> io::Result<Child> {
         let pid = self.cluster.fleet.nodes[node].pid().unwrap_or_default().to_string();
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,sync_file_range"]);
+        strace.arg("-o").arg(self.trace(node));
+        strace.args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range"]);
         strace.args(["-e", "inject=fsync,fdatasync,sync_file_range:error=EIO", "-p", &pid]);
         strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
     }
 
     /// After an error of its fsync a node is out of service or has ended, also when the disk works again.
     async fn has_left_service(&mut self, node: usize, injector: Option<Child>) -> Result<(), String> {
-        let process = self.cluster.node(node);
-        let alive = process.ended().map_err(|error| error.to_string())?.is_none();
-        let failed = alive.then(|| self.cluster.metric(node, "storage_failed"));
+        let trace = self.trace(node);
+        let failed = || std::fs::read_to_string(&trace).is_ok_and(|text| text.contains("INJECTED"));
+        let deadline = Instant::now() + FSYNC;
+        while !failed() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         if let Some(mut injector) = injector {
             let _ = injector.kill();
             let _ = injector.wait();
         }
-        let process = self.cluster.node(node);
-        let name = process.name().to_owned();
-        process.kill().map_err(|error| error.to_string())?;
-        match failed {
-            Some(0.0) => Err(format!("{name} went on after its fsync had failed")),
-            _ => Ok(()),
+        let (mut left, deadline) = (!failed(), Instant::now() + FSYNC);
+        while !left && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let ended = self.cluster.node(node).ended().map_err(|error| error.to_string())?.is_some();
+            left = ended || self.cluster.metric(node, "storage_failed") > 0.0;
         }
+        let process = self.cluster.node(node);
+        process.kill().map_err(|error| error.to_string())?;
+        if left { Ok(()) } else { Err(format!("{} went on after its fsync had failed", process.name())) }
+    }
+
+    /// What the node's system calls were answered while its fsync failed.
+    fn trace(&self, node: usize) -> std::path::PathBuf {
+        self.folder.path().join(format!("fsync-{node}.txt"))
     }
 
     fn net(&self) -> &Net {
