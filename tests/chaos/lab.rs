@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use dancu::cli::fleet::Host;
 use dancu::cli::forming;
 use dancu::config::Role;
+use dancu::proto::cluster::NodeState;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -319,7 +320,8 @@ impl Lab {
         while !left && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let ended = self.cluster.node(node).ended().map_err(|error| error.to_string())?.is_some();
-            left = ended || self.cluster.metric(node, "storage_failed") > 0.0;
+            let status = forming::local_status(&self.cluster.only(node)).await;
+            left = ended || status.is_ok_and(|status| status.state() == NodeState::OutOfService);
         }
         let process = self.cluster.node(node);
         process.kill().map_err(|error| error.to_string())?;
