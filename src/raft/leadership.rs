@@ -49,7 +49,7 @@ impl Told {
     }
 
     /// The read index of a leader that has applied so far.
-    fn read_index(&self, applied: u64) -> u64 {
+    pub fn read_index(&self, applied: u64) -> u64 {
         applied.max(self.0.load(Ordering::SeqCst))
     }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use dancu::cli::fleet::Host;
 use dancu::cli::forming;
-use dancu::config::Role;
 use dancu::proto::cluster::NodeState;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -54,6 +53,20 @@ pub struct Active {
     injector: Option<Child>,
 }
 
+/// Why a run cannot go on.
+pub enum Trouble {
+    /// The cluster broke a promise.
+    Broken(String),
+    /// A fault could be neither made nor taken back: that says nothing about the cluster.
+    Harness(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Harness(error.to_string())
+    }
+}
+
 impl Lab {
     /// A ready cluster of five nodes: on loopback, or in namespaces, with disks of their own if wished.
     pub async fn build(net: bool, disks: bool) -> io::Result<Self> {
@@ -87,43 +100,41 @@ impl Lab {
         watch: &Watch,
         others: bool,
         random: &mut ChaCha8Rng,
-    ) -> Result<Option<Active>, String> {
+    ) -> Result<Option<Active>, Trouble> {
         let Some(nodes) = self.choose(fault, watch.look().leader(), others, random) else { return Ok(None) };
         let mut active = Active { fault, nodes, since: Instant::now(), links: Vec::new(), injector: None };
-        let failed = |error: io::Error| format!("{fault} could not be made: {error}");
         match fault {
             Fault::HandOver | Fault::Snapshot => self.ask(&active).await,
             Fault::Replace => self.replace(active.nodes[0]).await?,
             Fault::Damage => self.damage(active.nodes[0]).await?,
             Fault::Isolate | Fault::Split | Fault::OneWay | Fault::Ring | Fault::Links | Fault::Flap => {
                 active.links = links(fault, &active.nodes, random);
-                self.cut_all(&active.links, random, fault).await.map_err(failed)?;
+                self.cut_all(&active.links, random, fault).await?;
             }
-            _ => self.hit(&mut active).map_err(failed)?,
+            _ => self.hit(&mut active)?,
         }
         Ok(Some(active))
     }
 
-    /// Takes a fault back. The nodes that it stopped run again and serve.
-    pub async fn heal(&mut self, mut active: Active, random: &mut ChaCha8Rng) -> Result<(), String> {
-        let fault = active.fault;
-        let failed = |error: io::Error| format!("after {fault}: {error}");
+    /// Takes a fault back. The nodes that it stopped run again and serve. False when it turned out not to have been made.
+    pub async fn heal(&mut self, mut active: Active, random: &mut ChaCha8Rng) -> Result<bool, Trouble> {
+        let (fault, mut made) = (active.fault, true);
         active.links.shuffle(random);
         for (from, to) in std::mem::take(&mut active.links) {
-            self.net().filter(to, &Rule::From(from), false).map_err(failed)?;
+            self.net().filter(to, &Rule::From(from), false)?;
             if fault == Fault::Links {
                 pause(random, 20..200).await;
             }
         }
         if fault == Fault::FsyncError {
             let injector = active.injector.take();
-            self.has_left_service(active.nodes[0], injector).await?;
+            made = self.has_left_service(active.nodes[0], injector).await?;
         }
-        self.restore(&active).map_err(failed)?;
+        self.restore(&active)?;
         if fault.holds() {
             self.held.retain(|node| !active.nodes.contains(node));
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Whom a fault hits; `None` when there is nobody for it.
@@ -187,7 +198,7 @@ impl Lab {
     }
 
     /// Undoes `hit`.
-    fn restore(&mut self, active: &Active) -> io::Result<()> {
+    fn restore(&mut self, active: &Active) -> Result<(), Trouble> {
         for node in active.nodes.iter().copied() {
             match active.fault {
                 Fault::PauseLeader | Fault::PauseOne => self.cluster.node(node).resume()?,
@@ -209,9 +220,15 @@ impl Lab {
             self.cluster.node(*node).start()?;
         }
         for node in stopped {
-            tokio::task::block_in_place(|| self.cluster.node(node).wait_serving(PATIENCE))?;
+            self.serves_again(node, active.fault)?;
         }
         Ok(())
+    }
+
+    /// Waits until a node that was started serves.
+    fn serves_again(&mut self, node: usize, fault: Fault) -> Result<(), Trouble> {
+        let serving = tokio::task::block_in_place(|| self.cluster.node(node).wait_serving(PATIENCE));
+        serving.map_err(|error| Trouble::Broken(format!("after {fault}: {error}")))
     }
 
     async fn cut_all(&mut self, links: &[Link], random: &mut ChaCha8Rng, fault: Fault) -> io::Result<()> {
@@ -244,10 +261,11 @@ impl Lab {
     }
 
     /// Removes a provincial node, empties its folder and adds it again: under a new id.
-    async fn replace(&mut self, node: usize) -> Result<(), String> {
+    async fn replace(&mut self, node: usize) -> Result<(), Trouble> {
         let others = self.cluster.client((node + 1) % NODES);
         let name = self.cluster.fleet.nodes[node].name().to_owned();
-        let known = others.status(false).await.map_err(|error| format!("replace: {error}"))?;
+        let broken = |error: &dyn std::fmt::Debug| Trouble::Broken(format!("replace: {error:?}"));
+        let known = others.status(false).await.map_err(|error| broken(&error))?;
         let mut members = known.nodes.into_iter().filter_map(|node| node.member);
         let old = members.find(|member| member.name == name).unwrap_or_default().node_id;
         // Whether the first attempt was done may be unknown; the second one says that there is no such node.
@@ -260,36 +278,36 @@ impl Lab {
         })
         .await;
         let process = self.cluster.node(node);
-        let failed = |error: io::Error| format!("replace: {error}");
-        process.kill().map_err(failed)?;
-        process.wipe().map_err(failed)?;
-        process.start().map_err(failed)?;
-        tokio::task::block_in_place(|| process.wait_serving(PATIENCE)).map_err(failed)?;
-        let peer = process.peer_address();
-        forming::add(&others, &peer, PATIENCE).await.map_err(|error| format!("replace: {error:?}"))?;
+        process.kill()?;
+        process.wipe()?;
+        process.start()?;
+        self.serves_again(node, Fault::Replace)?;
+        let peer = self.cluster.node(node).peer_address();
+        forming::add(&others, &peer, PATIENCE).await.map_err(|error| broken(&error))?;
         self.cluster.ready(node).await;
         let new = self.cluster.status(node).await.member.unwrap_or_default();
-        if new.node_id == old || self.cluster.fleet.nodes[node].config().role != Role::Provincial {
-            return Err(format!("replace: the new node has the id {} of the old one", new.node_id));
+        if new.node_id == old {
+            return Err(Trouble::Broken(format!("replace: the new node has the id {old} of the old one")));
         }
         Ok(())
     }
 
     /// Flips a bit of a node's log while it is down. It refuses to start, and is replaced.
-    async fn damage(&mut self, node: usize) -> Result<(), String> {
+    async fn damage(&mut self, node: usize) -> Result<(), Trouble> {
         let process = self.cluster.node(node);
-        let failed = |error: io::Error| format!("damage: {error}");
-        process.kill().map_err(failed)?;
+        process.kill()?;
         damage::flip(&process.config().data_dir);
-        process.start().map_err(failed)?;
+        process.start()?;
         let ended = eventually("a node with a damaged log to start or to end", PATIENCE, async || {
             let ended = process.ended().unwrap();
             (ended.is_some() || process.wait_serving(Duration::ZERO).is_ok()).then_some(ended)
         })
         .await;
         match ended {
-            None => Err(format!("{} started on a damaged log", process.name())),
-            Some(status) if status.code().is_none() => Err(format!("{} ended by {status}", process.name())),
+            None => Err(Trouble::Broken(format!("{} started on a damaged log", process.name()))),
+            Some(status) if status.code().is_none() => {
+                Err(Trouble::Broken(format!("{} ended by {status}", process.name())))
+            }
             Some(_) => self.replace(node).await,
         }
     }
@@ -297,6 +315,8 @@ impl Lab {
     /// From now on each fsync of the node fails.
     fn fail_fsync(&self, node: usize) -> io::Result<Child> {
         let pid = self.cluster.fleet.nodes[node].pid().unwrap_or_default().to_string();
+        // What an earlier one left must not count for this one.
+        let _ = std::fs::remove_file(self.trace(node));
         let mut strace = Command::new("strace");
         strace.arg("-o").arg(self.trace(node));
         strace.args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range"]);
@@ -304,8 +324,9 @@ impl Lab {
         strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
     }
 
-    /// After an error of its fsync a node is out of service or has ended, also when the disk works again.
-    async fn has_left_service(&mut self, node: usize, injector: Option<Child>) -> Result<(), String> {
+    /// After an error of its fsync a node is out of service or has ended, also when the disk works again. False when
+    /// it did not come to an error.
+    async fn has_left_service(&mut self, node: usize, injector: Option<Child>) -> Result<bool, Trouble> {
         let trace = self.trace(node);
         let failed = || std::fs::read_to_string(&trace).is_ok_and(|text| text.contains("INJECTED"));
         let deadline = Instant::now() + FSYNC;
@@ -316,16 +337,18 @@ impl Lab {
             let _ = injector.kill();
             let _ = injector.wait();
         }
-        let (mut left, deadline) = (!failed(), Instant::now() + FSYNC);
+        let made = failed();
+        let (mut left, deadline) = (!made, Instant::now() + FSYNC);
         while !left && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            let ended = self.cluster.node(node).ended().map_err(|error| error.to_string())?.is_some();
+            let ended = self.cluster.node(node).ended()?.is_some();
             let status = forming::local_status(&self.cluster.only(node)).await;
             left = ended || status.is_ok_and(|status| status.state() == NodeState::OutOfService);
         }
         let process = self.cluster.node(node);
-        process.kill().map_err(|error| error.to_string())?;
-        if left { Ok(()) } else { Err(format!("{} went on after its fsync had failed", process.name())) }
+        process.kill()?;
+        let overlooked = || Trouble::Broken(format!("{} went on after its fsync had failed", process.name()));
+        if left { Ok(made) } else { Err(overlooked()) }
     }
 
     /// What the node's system calls were answered while its fsync failed.

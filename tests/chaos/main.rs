@@ -35,19 +35,22 @@ mod watch;
 #[path = "../workload/mod.rs"]
 mod workload;
 
+use std::any::Any;
 use std::io::IsTerminal as _;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use futures::FutureExt as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 
 use fault::{FAULTS, Fault, Needs};
 use harness::{Cluster, PATIENCE};
-use lab::Lab;
+use lab::{Lab, Trouble};
 use nemesis::Nemesis;
 use picture::Board;
 use report::Run;
@@ -170,17 +173,22 @@ async fn run(arguments: &Arguments, faults: Vec<Fault>) -> std::io::Result<Verdi
 
     let random = ChaCha8Rng::seed_from_u64(seed);
     let mut nemesis = Nemesis::new(faults.clone(), begun, watch.clone(), random);
-    let mut broken = Vec::new();
-    broken.extend(nemesis.run(&mut lab, end, |active| board.show(active)).await.err());
-    let told = workload.stop(broken.is_empty()).await;
-    if broken.is_empty() {
-        broken.extend(same_everywhere(&lab.cluster).await.err());
+    let faults_made = AssertUnwindSafe(nemesis.run(&mut lab, end, |active| board.show(active)));
+    // What the harness waits for in vain, it panics about: a finding as any other.
+    let ended =
+        faults_made.catch_unwind().await.unwrap_or_else(|panic| Err(Trouble::Broken(message(&*panic))));
+    let told = workload.stop(ended.is_ok()).await;
+    let (mut broken, mut lacking) = (Vec::new(), Vec::new());
+    match ended {
+        Ok(()) => broken.extend(same_everywhere(&lab.cluster).await.err()),
+        Err(Trouble::Broken(what)) => broken.push(what),
+        Err(Trouble::Harness(what)) => lacking.push(format!("the harness failed: {what}")),
     }
     tasks.shutdown().await;
     let seconds = begun.elapsed().as_secs_f64();
     let leaders = std::mem::take(&mut watch.look().leaders);
     let changes = leaders.len().saturating_sub(1);
-    let outcome = judge(&told, &nemesis.past, &faults, changes, seconds, broken);
+    let outcome = judge(&told, &nemesis.past, &faults, changes, seconds, (broken, lacking));
     let (past, outcome) = (&nemesis.past[..], &outcome);
     let run =
         Run { command: &command, seconds, names: &names, told: &told, past, leaders: &leaders, outcome };
@@ -192,6 +200,12 @@ async fn run(arguments: &Arguments, faults: Vec<Fault>) -> std::io::Result<Verdi
     }
     tell(arguments, &run, outcome)?;
     Ok(outcome.verdict)
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
 /// All nodes come to hold the same: revision, digest of every record, hash chain.

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::fault::Fault;
-use super::lab::{Active, Lab};
+use super::lab::{Active, Lab, Trouble};
 use super::watch::Watch;
 use crate::harness::PATIENCE;
 
@@ -53,7 +53,12 @@ impl Nemesis {
     ///
     /// # Errors
     /// What the cluster did not survive.
-    pub async fn run(&mut self, lab: &mut Lab, end: Instant, show: impl Fn(&[Active])) -> Result<(), String> {
+    pub async fn run(
+        &mut self,
+        lab: &mut Lab,
+        end: Instant,
+        show: impl Fn(&[Active]),
+    ) -> Result<(), Trouble> {
         while Instant::now() < end {
             let step = Duration::from_millis(self.random.random_range(STEP_MS));
             tokio::time::sleep(step.min(end.saturating_duration_since(Instant::now()))).await;
@@ -80,7 +85,7 @@ impl Nemesis {
         tokio::time::timeout(PATIENCE, healed).await.map_err(late)
     }
 
-    async fn inject_next(&mut self, lab: &mut Lab) -> Result<(), String> {
+    async fn inject_next(&mut self, lab: &mut Lab) -> Result<(), Trouble> {
         if self.bag.is_empty() {
             self.bag.clone_from(&self.faults);
             self.bag.shuffle(&mut self.random);
@@ -88,6 +93,9 @@ impl Nemesis {
         // One that cannot be made now is made later.
         for place in (0..self.bag.len()).rev() {
             let (fault, others) = (self.bag[place], !self.active.is_empty());
+            if self.active.iter().any(|one| one.fault == fault) {
+                continue;
+            }
             if let Some(active) = lab.inject(fault, &self.watch, others, &mut self.random).await? {
                 self.bag.remove(place);
                 self.active.push(active);
@@ -101,36 +109,39 @@ impl Nemesis {
         Ok(())
     }
 
-    async fn heal_one(&mut self, lab: &mut Lab) -> Result<(), String> {
+    async fn heal_one(&mut self, lab: &mut Lab) -> Result<(), Trouble> {
         let place = self.random.random_range(0..self.active.len());
         self.heal_at(lab, place).await
     }
 
-    async fn heal_at(&mut self, lab: &mut Lab, place: usize) -> Result<(), String> {
+    async fn heal_at(&mut self, lab: &mut Lab, place: usize) -> Result<(), Trouble> {
         let active = self.active.swap_remove(place);
         let (fault, nodes) = (active.fault, active.nodes.clone());
         let from = (active.since - self.begun).as_secs_f64();
-        lab.heal(active, &mut self.random).await?;
-        self.past.push(Past { fault, nodes, from, to: self.begun.elapsed().as_secs_f64() });
+        if lab.heal(active, &mut self.random).await? {
+            self.past.push(Past { fault, nodes, from, to: self.begun.elapsed().as_secs_f64() });
+        }
         Ok(())
     }
 
     /// A node ends because a fault ended it, or for a reason of its own: that is a finding, unless its disk was hurt.
-    fn nobody_ended(&self, lab: &mut Lab) -> Result<(), String> {
+    fn nobody_ended(&self, lab: &mut Lab) -> Result<(), Trouble> {
         let hurt = |i: usize| self.active.iter().any(|one| one.fault.is_reported() && one.nodes.contains(&i));
         for (i, status) in self.watch.look().nodes.iter().enumerate() {
             if let Some(status) = status
                 && status.state() == NodeState::OutOfService
                 && !hurt(i)
             {
-                return Err(format!("node {i} left service by itself: {}", status.problem));
+                let problem = format!("node {i} left service by itself: {}", status.problem);
+                return Err(Trouble::Broken(problem));
             }
         }
         for (i, node) in lab.cluster.fleet.nodes.iter_mut().enumerate() {
-            if let Some(status) = node.ended().map_err(|error| error.to_string())?
+            if let Some(status) = node.ended()?
                 && !hurt(i)
             {
-                return Err(format!("{} ended with {status}:\n{}", node.name(), node.log_tail(20)));
+                let tail = node.log_tail(20);
+                return Err(Trouble::Broken(format!("{} ended with {status}:\n{tail}", node.name())));
             }
         }
         Ok(())

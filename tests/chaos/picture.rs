@@ -39,7 +39,7 @@ impl Board {
 /// Draws until the set of tasks is dropped.
 pub fn draw(
     names: &[String],
-    end: (Instant, Instant),
+    (begun, end): (Instant, Instant),
     watch: Watch,
     board: Board,
     tally: Arc<Tally>,
@@ -50,7 +50,7 @@ pub fn draw(
         let style = ProgressStyle::with_template(template).expect("a template of our own");
         picture.add(ProgressBar::new(length).with_style(style))
     };
-    let time = line("{bar:40.cyan/dim} {pos} of {len} s  {msg}", (end.1 - end.0).as_secs());
+    let time = line("{bar:40.cyan/dim} {pos} of {len} s  {msg}", (end - begun).as_secs());
     let width = names.iter().map(String::len).max().unwrap_or_default();
     let nodes: Vec<(String, ProgressBar)> =
         names.iter().map(|name| (format!("{name:width$}"), line("  {msg}", 0))).collect();
@@ -58,7 +58,7 @@ pub fn draw(
         let mut before = (Instant::now(), counts(&tally));
         loop {
             tokio::time::sleep(EVERY).await;
-            time.set_position(end.0.elapsed().as_secs());
+            time.set_position(begun.elapsed().as_secs());
             let (now, counted) = (Instant::now(), counts(&tally));
             let rate = |new: u64, old: u64| {
                 #[expect(clippy::cast_precision_loss, reason = "a rate")]

@@ -56,14 +56,14 @@ pub struct Outcome {
     pub longest_write_gap_ms: u64,
 }
 
-/// Judges a run. `broken` is what was found on the way.
+/// Judges a run. The last argument is what was found broken on the way, and what was lacking.
 pub fn judge(
     told: &Told,
     past: &[Past],
     wanted: &[Fault],
     leader_changes: usize,
     seconds: f64,
-    mut broken: Vec<String>,
+    (mut broken, mut lacking): (Vec<String>, Vec<String>),
 ) -> Outcome {
     broken.extend(told.strange.iter().take(3).cloned());
     let (violations, given_up) = judge_histories(&told.history);
@@ -78,7 +78,6 @@ pub fn judge(
         *faults.entry(one.fault.to_string()).or_default() += 1;
     }
 
-    let mut lacking = Vec::new();
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = operations as f64 / seconds;
     if rate < LEAST_RATE {

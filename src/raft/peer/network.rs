@@ -343,3 +343,25 @@ impl NetBackoff<TypeConfig> for Network {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::store;
+
+    #[test]
+    fn every_append_request_notes_what_it_tells_to_be_committed() {
+        let id = |index| convert::raft_log_id(&store::LogId { term: 3, leader_id: 1, index });
+        let request = |committed: Option<u64>| AppendEntriesRequest::<TypeConfig> {
+            vote: Vote::new_committed(3, 1),
+            prev_log_id: None,
+            entries: Vec::new(),
+            leader_commit: committed.map(id),
+        };
+        let told = Told::default();
+        append_request(&request(None), &told);
+        assert_eq!(told.read_index(4), 4);
+        let sent = append_request(&request(Some(9)), &told);
+        assert_eq!((sent.commit.map(|id| id.index), told.read_index(4)), (Some(9), 9));
+    }
+}
