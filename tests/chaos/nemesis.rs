@@ -80,9 +80,8 @@ impl Nemesis {
                 lab.cluster.ready(node).await;
             }
         };
-        let late =
-            |_| format!("{} s after the last fault some node still serves nothing", PATIENCE.as_secs());
-        tokio::time::timeout(PATIENCE, healed).await.map_err(late)
+        let late = format!("{} s after the last fault some node still serves nothing", PATIENCE.as_secs());
+        tokio::time::timeout(PATIENCE, healed).await.map_err(|_| Trouble::Broken(late))
     }
 
     async fn inject_next(&mut self, lab: &mut Lab) -> Result<(), Trouble> {
