@@ -11,7 +11,7 @@
 //!         raft      consensus: the only folder that names openraft
 //!         storage   disk: the only folder that names rocksdb
 //!         domain    the rules of the register: pure, no clock, no random, no disk
-//!         config, telemetry, metrics, proto: leaves that all may use
+//!         config, telemetry, metrics, proto, machine, defect: leaves that all may use
 //! ```
 //!
 //! Each folder's `mod.rs` explains itself; `tests/it/tidy` holds the direction of imports.
@@ -22,12 +22,22 @@ pub mod config;
 mod defect;
 pub mod domain;
 pub mod http;
+mod machine;
 pub mod metrics;
 pub mod proto;
 pub mod raft;
 pub mod service;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;
 pub mod storage;
 pub mod telemetry;
+
+/// The workload that the integration tests and the simulation share names the crate from outside.
+#[cfg(test)]
+extern crate self as dancu;
 
 /// Of everything in the process, RocksDB included.
 #[global_allocator]

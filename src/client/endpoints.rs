@@ -7,6 +7,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 use super::ClientError;
+use crate::machine;
 
 /// The time a TCP connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -105,13 +106,13 @@ pub fn channel(address: &str) -> Result<Channel, ClientError> {
         return Err(malformed(()));
     }
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| malformed(()))?;
-    Ok(endpoint
+    let endpoint = endpoint
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .connect_lazy())
+        .initial_connection_window_size(4 << 20);
+    Ok(machine::connect_lazy(&endpoint))
 }

@@ -8,15 +8,20 @@
 //! A node's id comes from the cluster, never from its configuration: a node whose folder was lost waits again and
 //! cannot vote under its old id.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::Stream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 
 use crate::config::{NodeConfig, Role};
+use crate::machine::{self, Connection};
 use crate::metrics::Metrics;
 use crate::proto::cluster::{Member, NodeRole, NodeStatus};
 use crate::proto::store::{Command, Reply};
@@ -92,6 +97,18 @@ impl Node {
         let listener =
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let bound = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        Self::start_on(config, metrics, folder, bound, incoming).await
+    }
+
+    /// As [`Node::start`], with the folder open and peers that come on `incoming`, at the address `bound`.
+    pub(crate) async fn start_on<I: Connection>(
+        config: NodeConfig,
+        metrics: Arc<Metrics>,
+        folder: DataDir,
+        bound: SocketAddr,
+        incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    ) -> Result<Arc<Self>, StartError> {
         let identity = folder.identity();
         let member = Member {
             node_id: identity.as_ref().map_or(0, |identity| identity.node_id),
@@ -116,7 +133,7 @@ impl Node {
                 tracing::info!(peer_address = %node.member.peer_address, "waiting to be adopted by a cluster");
             }
         }
-        let serving = tokio::spawn(server::serve(node.clone(), listener, node.peers_end.clone()));
+        let serving = tokio::spawn(server::serve(node.clone(), incoming, node.peers_end.clone()));
         *node.peers.lock().await = Some(serving);
         Ok(node)
     }
@@ -263,7 +280,7 @@ impl Node {
         let others = others.filter(|(member, _)| member.node_id != replica.identity.node_id);
         let asked = others.map(|(member, voter)| async move {
             match replica.calls.status(&member).await {
-                Ok(status) => status,
+                Ok(status) => status::as_member(status, member, voter),
                 Err(error) => status::unreachable(member, voter, error.message().to_owned()),
             }
         });
@@ -310,7 +327,7 @@ impl Node {
                 return Err(Error::Deadline(format!("revision {at_least_revision} is not applied here yet")));
             }
         }
-        let digested = tokio::task::spawn_blocking(move || state.digest()).await;
+        let digested = machine::blocking(move || state.digest()).await;
         digested.map_err(|e| Error::Fault(e.to_string()))?.map_err(|e| Error::Fault(e.to_string()))
     }
 
@@ -319,7 +336,7 @@ impl Node {
         // Set once; a second signal changes nothing.
         let _ = self.stopping.set(());
         let Some(replica) = self.replica.get() else { return };
-        if leader::current(&replica.raft) == Some(replica.identity.node_id) {
+        if replica.leads() {
             match tokio::time::timeout(HAND_OVER, replica.transfer(0)).await {
                 Ok(Ok(successor)) => tracing::info!(successor, "handed leadership over"),
                 Ok(Err(error)) => tracing::warn!(%error, "stops as the leader: the others elect a new one"),

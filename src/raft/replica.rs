@@ -8,6 +8,7 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::time::Instant;
 
 use crate::config::{NodeConfig, RaftConfig};
+use crate::machine;
 use crate::metrics::Metrics;
 use crate::proto::cluster::Member;
 use crate::proto::store::{Command, Reply, Vote};
@@ -60,6 +61,8 @@ pub struct Replica {
     pub barrier: Barrier,
     /// Set once this node may no longer answer.
     pub fault: Fault,
+    /// Held while a node is added.
+    pub adding: tokio::sync::Mutex<()>,
     told: Told,
     proposer: Proposer,
     comparisons: Mutex<Comparisons>,
@@ -109,6 +112,7 @@ impl Replica {
             calls,
             barrier,
             fault,
+            adding: tokio::sync::Mutex::default(),
             told,
             proposer,
             comparisons: Mutex::default(),
@@ -125,6 +129,11 @@ impl Replica {
     /// [`Error::Fault`] once a fault was declared.
     pub fn in_service(&self) -> Result<(), Error> {
         self.fault.what().map_or(Ok(()), |what| Err(Error::Fault(what)))
+    }
+
+    /// Whether this node leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        leader::current(&self.raft) == Some(self.identity.node_id)
     }
 
     /// Proposes a command here; for the leader only.
@@ -184,6 +193,7 @@ impl Replica {
         };
         // A leader that was replaced may never answer: its successor will.
         tokio::select! {
+            biased;
             result = done => result,
             () = leader::lost(&self.raft, id) => Err(ProposeError::Unknown("the leader changed".to_owned())),
         }
@@ -232,7 +242,7 @@ impl Replica {
             Err(_) => tracing::warn!("Raft did not stop in time: its disk may hang"),
         }
         let log = self.log.clone();
-        drop(tokio::task::spawn_blocking(move || log.close()).await);
+        drop(machine::blocking(move || log.close()).await);
     }
 }
 
@@ -256,7 +266,7 @@ async fn open_stores(config: &NodeConfig, metrics: &Arc<Metrics>) -> Result<(Log
         ..StateOptions::default()
     };
     let observer = Arc::new(Observer(metrics.clone()));
-    let opening = tokio::task::spawn_blocking(move || {
+    let opening = machine::blocking(move || {
         let log = LogStore::open(&folder, &log_options, observer.clone())?;
         let state = StateStore::open(&folder, &state_options, observer)?;
         Ok::<_, crate::storage::error::StorageError>((log, state))

@@ -10,9 +10,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::machine;
 use crate::proto::store::{CompactHistory, command::Op, reply};
 use crate::raft::error::ProposeError;
-use crate::raft::leader;
 use crate::raft::proposer::{now_ms, propose_alone};
 use crate::raft::replica::Replica;
 
@@ -46,13 +46,12 @@ async fn keep_to(replica: Weak<Replica>, retention_ms: u64) {
 
 /// Removes some versions, if this node leads and there are any to remove. True when there may be more.
 async fn step(replica: &Replica, retention_ms: u64) -> bool {
-    let leads = leader::current(&replica.raft) == Some(replica.identity.node_id);
-    if !leads || replica.in_service().is_err() {
+    if !replica.leads() || replica.in_service().is_err() {
         return false;
     }
     let superseded_before_ms = now_ms().saturating_sub(retention_ms);
     let state = replica.state.clone();
-    let looked = tokio::task::spawn_blocking(move || state.has_superseded_before(superseded_before_ms)).await;
+    let looked = machine::blocking(move || state.has_superseded_before(superseded_before_ms)).await;
     match looked {
         Ok(Ok(true)) => {}
         Ok(Ok(false)) | Err(_) => return false,

@@ -9,6 +9,7 @@ use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::watch;
 
+use crate::machine;
 use crate::metrics::Metrics;
 use crate::proto::store;
 use crate::raft::convert;
@@ -69,7 +70,7 @@ impl StateMachine {
 async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map_err(io::Error::from)
+    machine::blocking(work).await.map_err(io::Error::other)?.map_err(io::Error::from)
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {

@@ -24,6 +24,19 @@ pub fn unreachable(member: Member, voter: bool, problem: String) -> NodeStatus {
     NodeStatus { member: Some(member), voter, problem, staleness_bound_ms: u32::MAX, ..NodeStatus::default() }
 }
 
+/// What a member's address answered. A node that lost its folder waits there without an id; who removes it must know the
+/// one that it had.
+pub fn as_member(answer: NodeStatus, member: Member, voter: bool) -> NodeStatus {
+    if answer.member.as_ref().is_some_and(|answering| answering.node_id == member.node_id) {
+        return answer;
+    }
+    let problem = format!(
+        "it lost its folder and waits for a cluster: remove node {}, then add the node that waits at {}",
+        member.node_id, member.peer_address
+    );
+    NodeStatus { state: answer.state, ..unreachable(member, voter, problem) }
+}
+
 /// The status of this replica.
 pub fn of(replica: &Replica, http_address: &str) -> NodeStatus {
     let watch = replica.raft.metrics();

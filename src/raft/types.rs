@@ -8,6 +8,12 @@ use crate::proto::cluster::Member;
 use crate::proto::store::Reply;
 use crate::raft::state_machine::StateMachine;
 
+/// Where openraft's tasks run and its random numbers come from; a simulation gives them a seed.
+#[cfg(not(test))]
+type Runtime = openraft_rt_tokio::TokioRuntime;
+#[cfg(test)]
+type Runtime = crate::simulated::Runtime;
+
 /// What a log entry carries: an encoded `store::Batch`. Bytes, so that the proposer encodes it once and the log, the
 /// network and apply share it.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +42,7 @@ openraft::declare_raft_types!(
         R = Replies,
         NodeId = u64,
         Node = Member,
+        AsyncRuntime = Runtime,
 );
 
 /// The Raft handle.

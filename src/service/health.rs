@@ -50,6 +50,7 @@ async fn follow(shared: Arc<Shared>, reporter: HealthReporter) {
     let mut last = None;
     loop {
         let stopping = tokio::select! {
+            biased;
             () = shared.stopping.cancelled() => true,
             _ = ticks.tick() => false,
         };

@@ -56,9 +56,11 @@ mod verification;
 mod write;
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::Stream;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -68,6 +70,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::config::LimitsConfig;
+use crate::machine::Connection;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
@@ -119,6 +122,19 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    let incoming =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
+    serve_on(node, incoming, limits, metrics, shutdown).await
+}
+
+/// As [`serve`], with clients that come on `incoming`.
+pub(crate) async fn serve_on<I: Connection>(
+    node: Arc<Node>,
+    incoming: impl Stream<Item = io::Result<I>> + Send,
+    limits: &LimitsConfig,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
     let shared = Arc::new(Shared {
         node,
         limits: limits.clone(),
@@ -130,11 +146,10 @@ pub async fn serve(
     let _stop = shared.stopping.clone().drop_guard();
     let stopping = shared.stopping.clone();
     let router = builder(limits).add_routes(routes(&shared)?);
-    let incoming =
-        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
     let server = router.serve_with_incoming_shutdown(incoming, shared.stopping.clone().cancelled_owned());
     tokio::pin!(server);
     tokio::select! {
+        biased;
         ended = &mut server => return Ok(ended?),
         () = shutdown => stopping.cancel(),
     }

@@ -8,6 +8,7 @@ use super::status;
 use crate::domain::error::rejection;
 use crate::domain::fields::Fields;
 use crate::domain::{units, validate};
+use crate::machine;
 use crate::proto::registry::{
     Consistency, ErrorReason, KeyResolution, Person, PersonKey, ReadOptions, Rejection, UnitEdition,
 };
@@ -194,6 +195,6 @@ pub(super) fn lookup(
 pub(super) async fn run_batch<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = machine::blocking(work).await;
     done.unwrap_or_else(|_| Err(status::broken("the thread of a batch died")))
 }

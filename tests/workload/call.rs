@@ -8,10 +8,10 @@ use dancu::proto::registry::{
     Subject, Verdict, WriteResponse,
 };
 
+use super::super::check::history::{Answer, Call};
+use super::super::harness::api;
+use super::super::harness::people::citizen;
 use super::{Asker, Done, Record, lock, name};
-use crate::check::history::{Answer, Call};
-use crate::harness::api;
-use crate::harness::people::citizen;
 
 impl Asker {
     /// Adds a record; `None` when it is not known that it is there.

@@ -15,15 +15,16 @@ mod name;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dancu::client::{Client, ClientOptions};
 use dancu::proto::registry::{PatchPerson, PersonKey, RequestContext};
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::check::history::{Answer, Call, NEVER, Operation};
+use super::check::history::{Answer, Call, NEVER, Operation};
 
 const CLIENTS_A_GROUP: u32 = 8;
 const RECORDS_A_GROUP: usize = 8;
@@ -123,8 +124,8 @@ impl Workload {
     }
 
     /// When it began: what times in the history count from.
-    pub fn begun(&self) -> Instant {
-        self.shared.begun
+    pub fn begun(&self) -> std::time::Instant {
+        self.shared.begun.into_std()
     }
 
     /// What happened so far.

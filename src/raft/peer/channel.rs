@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::machine;
 use crate::proto::peer::peer_client::PeerClient;
 use crate::raft::peer::auth::Claim;
 use crate::storage::data_dir::Identity;
@@ -39,7 +40,7 @@ pub fn client(me: &Identity, to: u64, address: &str) -> Result<Client, tonic::tr
         .keep_alive_while_idle(true)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(2 * WINDOW_BYTES);
-    let claimed = InterceptedService::new(endpoint.connect_lazy(), Claim::new(me, to));
+    let claimed = InterceptedService::new(machine::connect_lazy(&endpoint), Claim::new(me, to));
     Ok(PeerClient::new(claimed)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES))

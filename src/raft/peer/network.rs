@@ -306,6 +306,7 @@ impl NetSnapshot<TypeConfig> for Network {
             snapshot::send(client, convert::vote(&vote), &snapshot.snapshot, self.fault.clone(), sent);
         let sending = tokio::time::timeout(ttl, sending);
         tokio::select! {
+            biased;
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = sending => match sent {
                 Ok(Ok(vote)) => Ok(SnapshotResponse::new(convert::raft_vote(&vote))),

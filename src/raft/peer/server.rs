@@ -1,5 +1,6 @@
 //! The receiving side of [`super`]: checks each call's claim and hands it to Raft.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,14 +8,13 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
+use crate::machine::Connection;
 use crate::proto::grpc_timeout;
 use crate::proto::peer::peer_server::{Peer, PeerServer};
 use crate::proto::peer::{
@@ -42,7 +42,11 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
 const WINDOW_BYTES: u32 = 4 << 20;
 
 /// Serves peers until `end`, which also ends their append streams: those have no end of their own.
-pub async fn serve(node: Arc<Node>, listener: TcpListener, end: CancellationToken) {
+pub async fn serve<I: Connection>(
+    node: Arc<Node>,
+    incoming: impl Stream<Item = io::Result<I>> + Send,
+    end: CancellationToken,
+) {
     let service = PeerServer::new(PeerService { node, offered: Mutex::default(), end: end.clone() })
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -52,10 +56,7 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, end: CancellationToke
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .add_service(service)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            end.cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(incoming, end.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the peer listener stopped");
     }
@@ -304,7 +305,7 @@ impl Peer for PeerService {
 
     async fn admin(&self, request: Request<AdminRequest>) -> Result<Response<AdminResponse>, Status> {
         let (replica, _) = self.admit_member(request.metadata())?;
-        if leader::current(&replica.raft) != Some(replica.identity.node_id) {
+        if !replica.leads() {
             return Err(Status::failed_precondition("this node does not lead"));
         }
         match replica.lead_admin(request.get_ref()).await {

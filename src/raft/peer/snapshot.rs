@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::machine;
 use crate::proto::peer::{OfferSnapshotRequest, SnapshotChunk, SnapshotData, SnapshotStart, snapshot_chunk};
 use crate::proto::store::{self, SnapshotFile};
 use crate::raft::fault::Fault;
@@ -36,7 +37,7 @@ pub async fn send(
     vote: store::Vote,
     snapshot: &Snapshot,
     fault: Fault,
-    sent: impl Fn(usize) + Send + 'static,
+    sent: impl Fn(usize) + Sync,
 ) -> Result<store::Vote, Status> {
     let manifest = snapshot.manifest().clone();
     let offer = OfferSnapshotRequest { vote: Some(vote), manifest: Some(manifest.clone()) };
@@ -44,28 +45,28 @@ pub async fn send(
 
     let (chunks, outgoing) = mpsc::channel(CHUNKS_AHEAD);
     let start = SnapshotStart { id: manifest.id, vote: Some(vote) };
-    let snapshot = snapshot.clone();
-    let reader = tokio::task::spawn_blocking(move || read_chunks(&snapshot, start, &have, &chunks, &sent));
-    let response = client.send_snapshot(ReceiverStream::new(outgoing)).await;
     // The reader ends when the stream does; its own error says more than the stream's.
-    match reader.await {
-        Ok(Err(error)) => {
+    let reading = read_chunks(snapshot, start, &have, chunks, &sent);
+    match tokio::join!(reading, client.send_snapshot(ReceiverStream::new(outgoing))) {
+        (Err(error), _) => {
             fault.declare(format!("a snapshot of its state could not be read: {error}"));
             Err(Status::internal("the sender's snapshot is damaged"))
         }
-        _ => response?.into_inner().vote.ok_or_else(|| Status::internal("snapshot response without a vote")),
+        (Ok(()), response) => {
+            response?.into_inner().vote.ok_or_else(|| Status::internal("snapshot response without a vote"))
+        }
     }
 }
 
-fn read_chunks(
+async fn read_chunks(
     snapshot: &Snapshot,
     start: SnapshotStart,
     have: &[u64],
-    chunks: &mpsc::Sender<SnapshotChunk>,
+    chunks: mpsc::Sender<SnapshotChunk>,
     sent: &impl Fn(usize),
 ) -> io::Result<()> {
     let chunk = |part| SnapshotChunk { part: Some(part) };
-    if chunks.blocking_send(chunk(snapshot_chunk::Part::Start(start))).is_err() {
+    if chunks.send(chunk(snapshot_chunk::Part::Start(start))).await.is_err() {
         return Ok(());
     }
     for (position, described) in snapshot.manifest().files.iter().enumerate() {
@@ -74,51 +75,65 @@ fn read_chunks(
             continue;
         }
         let number = u32::try_from(position).map_err(io::Error::other)?;
-        let send = |offset, bytes: Vec<u8>| {
+        let mut reader = FileReader::new(&snapshot.folder().join(&described.name), described, have);
+        loop {
+            let read = move || (reader.next(), reader);
+            let part;
+            (part, reader) = machine::blocking(read).await.map_err(io::Error::other)?;
+            let Some((offset, bytes)) = part? else { break };
             let length = bytes.len();
             let data = SnapshotData { file: number, offset, bytes: Bytes::from(bytes) };
-            let taken = chunks.blocking_send(chunk(snapshot_chunk::Part::Data(data))).is_ok();
-            if taken {
-                sent(length);
+            if chunks.send(chunk(snapshot_chunk::Part::Data(data))).await.is_err() {
+                return Ok(());
             }
-            taken
-        };
-        if !read_file(&snapshot.folder().join(&described.name), described, have, send)? {
-            return Ok(());
+            sent(length);
         }
     }
     Ok(())
 }
 
-/// Reads a file from its beginning, for its checksum, and hands out what lies behind `have`; false when nobody takes it.
-fn read_file(
-    path: &Path,
-    described: &SnapshotFile,
+/// Reads a file from its beginning, for its checksum, and hands out what lies behind `have`.
+struct FileReader {
+    path: PathBuf,
+    described: SnapshotFile,
     have: u64,
-    send: impl Fn(u64, Vec<u8>) -> bool,
-) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut checksum = crc32fast::Hasher::new();
-    let mut offset = 0;
-    while offset < described.size {
-        let end = if offset < have { have } else { described.size };
-        let length = CHUNK_BYTES.min(usize::try_from(end - offset).unwrap_or(CHUNK_BYTES));
-        let mut bytes = vec![0; length];
-        file.read_exact(&mut bytes)?;
-        checksum.update(&bytes);
-        let begin = offset;
-        offset += length as u64;
-        if offset == described.size && checksum.clone().finalize() != described.crc32 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a file is not what it was when it was written",
-            ));
-        }
-        if begin >= have && !send(begin, bytes) {
-            return Ok(false);
-        }
+    file: Option<File>,
+    checksum: crc32fast::Hasher,
+    offset: u64,
+}
+
+impl FileReader {
+    fn new(path: &Path, described: &SnapshotFile, have: u64) -> Self {
+        let (path, described, checksum) = (path.to_owned(), described.clone(), crc32fast::Hasher::new());
+        Self { path, described, have, file: None, checksum, offset: 0 }
     }
-    Ok(true)
+
+    /// The next piece and where it lies; `None` at the end. The last piece comes only if the whole file is what was
+    /// written.
+    fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(File::open(&self.path)?),
+        };
+        while self.offset < self.described.size {
+            let end = if self.offset < self.have { self.have } else { self.described.size };
+            let length = CHUNK_BYTES.min(usize::try_from(end - self.offset).unwrap_or(CHUNK_BYTES));
+            let mut bytes = vec![0; length];
+            file.read_exact(&mut bytes)?;
+            self.checksum.update(&bytes);
+            let begin = self.offset;
+            self.offset += length as u64;
+            if self.offset == self.described.size && self.checksum.clone().finalize() != self.described.crc32
+            {
+                let changed = "a file is not what it was when it was written";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, changed));
+            }
+            if begin >= self.have {
+                return Ok(Some((begin, bytes)));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Writes the chunks of a stream into `incoming` and completes it. `received` is told the length of each.
@@ -148,13 +163,12 @@ pub async fn receive(
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReceiveError> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|e| Status::internal(e.to_string()))?;
+    let done = machine::blocking(work).await.map_err(|e| Status::internal(e.to_string()))?;
     done.map_err(|error| Status::internal(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::fs;
 
     use super::*;
@@ -171,31 +185,33 @@ mod tests {
             crc32: crc32fast::hash(&content),
         };
         for have in [0, 1, CHUNK_BYTES, CHUNK_BYTES + 9, content.len() - 1] {
-            let got = RefCell::new(content[..have].to_vec());
-            let take = |offset, bytes: Vec<u8>| {
-                assert_eq!(offset, got.borrow().len() as u64);
-                got.borrow_mut().extend(bytes);
-                true
-            };
-            assert!(read_file(&path, &described, have as u64, take).expect("read"));
-            assert!(*got.borrow() == content, "from {have}");
+            let mut got = content[..have].to_vec();
+            let mut reader = FileReader::new(&path, &described, have as u64);
+            while let Some((offset, bytes)) = reader.next().expect("read") {
+                assert_eq!(offset, got.len() as u64);
+                got.extend(bytes);
+            }
+            assert!(got == content, "from {have}");
         }
-        assert!(!read_file(&path, &described, 0, |_, _| false).expect("read"));
 
         // Also where the damage lies in the part that the receiver has.
         let mut damaged = content.clone();
         damaged[3] ^= 1;
         fs::write(&path, &damaged).expect("written");
         for have in [0, CHUNK_BYTES as u64] {
-            let last = described.size - 1;
-            let take = |offset, bytes: Vec<u8>| {
-                assert!(offset + bytes.len() as u64 <= last, "the end is not sent");
-                true
+            let mut reader = FileReader::new(&path, &described, have);
+            let error = loop {
+                match reader.next() {
+                    Ok(Some((offset, bytes))) => {
+                        assert!(offset + (bytes.len() as u64) < described.size, "the end is not sent");
+                    }
+                    Ok(None) => panic!("the damage was not noticed"),
+                    Err(error) => break error,
+                }
             };
-            let error = read_file(&path, &described, have, take).expect_err("noticed");
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }
         fs::write(&path, &content[..9]).expect("written");
-        assert!(read_file(&path, &described, 0, |_, _| true).is_err());
+        assert!(FileReader::new(&path, &described, 0).next().is_err());
     }
 }

@@ -74,8 +74,9 @@ impl Reader {
     async fn chunk(&mut self) -> Result<Option<Chunk>, Status> {
         let limit = self.shared.limits.max_message_bytes;
         let received = tokio::select! {
-            received = self.chunks.message() => received.map_err(|status| status::of_stream(status, limit))?,
+            biased;
             () = self.shared.stopping.cancelled() => return Err(status::stopping()),
+            received = self.chunks.message() => received.map_err(|status| status::of_stream(status, limit))?,
         };
         let Some(request) = received else { return Ok(None) };
         if self.import.is_none() {

@@ -71,8 +71,9 @@ impl Reader {
     /// The next request; `None` when the client has sent all.
     async fn next(&mut self) -> Result<Option<VerifyStreamRequest>, Status> {
         let received = tokio::select! {
-            received = self.requests.message() => received,
+            biased;
             () = self.shared.stopping.cancelled() => return Err(status::stopping()),
+            received = self.requests.message() => received,
         };
         let limit = self.shared.limits.max_message_bytes;
         received.map_err(|status| status::of_stream(status, limit))

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::front::{Drained, Op, Sleep, index};
+use super::front::{Drained, Front, Op, Sleep, index};
 use super::mark::{Mark, Promise};
 use super::table::{Batch, Recovered};
 use super::{Done, LogObserver, LogOptions, Shared};
@@ -76,27 +76,72 @@ impl IoThread {
         }
     }
 
+    /// As [`Self::run`], as a task of a simulation. A crash ends it at any of its waits: what is queued then is lost, what was
+    /// written before its callers heard of it is not.
+    #[cfg(test)]
+    pub(super) async fn run_simulated(mut self) {
+        use crate::simulated;
+        loop {
+            let Some(drained) = self.next_simulated().await else { break };
+            tokio::time::sleep(simulated::sync_time()).await;
+            if let Err(error) = self.write(&drained) {
+                return self.fail(drained, &error);
+            }
+            tokio::time::sleep(simulated::sync_time()).await;
+            self.publish(drained);
+        }
+        if let Err(error) = self.mark.sync() {
+            self.fail(Drained::default(), &error);
+        }
+    }
+
+    /// As [`Self::next`].
+    #[cfg(test)]
+    async fn next_simulated(&self) -> Option<Drained> {
+        let mut quiet = false;
+        loop {
+            if let Some(taken) = self.take(&mut self.shared.front(), quiet) {
+                return taken;
+            }
+            let work = self.shared.simulated_work.notified();
+            if quiet {
+                work.await;
+                quiet = false;
+            } else {
+                quiet = tokio::time::timeout(DOZE, work).await.is_err();
+            }
+            self.shared.front().sleep = Sleep::Awake;
+        }
+    }
+
     /// Waits for work; `None` once there will be no more.
     fn next(&self) -> Option<Drained> {
         let mut front = self.shared.front();
         let mut quiet = false;
         loop {
-            let unwritten = front.committed_changed && (quiet || front.closed);
-            if front.has_work() || unwritten {
-                break;
+            if let Some(taken) = self.take(&mut front, quiet) {
+                return taken;
             }
-            if front.closed {
-                return None;
-            }
-            front.sleep = if quiet { Sleep::Asleep } else { Sleep::Dozing };
             (front, quiet) = self.shared.wait_for_work(front, if quiet { None } else { Some(DOZE) });
             front.sleep = Sleep::Awake;
         }
-        let drained = front.drain(&self.options);
-        drop(front);
-        self.shared.space.notify_all();
-        self.observer.queue_depth(drained.ops.len());
-        Some(drained)
+    }
+
+    /// What there is to do: `None` while there is nothing, `Some(None)` once there will be no more. `quiet` when nothing
+    /// came for a moment.
+    fn take(&self, front: &mut Front, quiet: bool) -> Option<Option<Drained>> {
+        let unwritten = front.committed_changed && (quiet || front.closed);
+        if front.has_work() || unwritten {
+            let drained = front.drain(&self.options);
+            self.shared.space.notify_all();
+            self.observer.queue_depth(drained.ops.len());
+            return Some(Some(drained));
+        }
+        if front.closed {
+            return Some(None);
+        }
+        front.sleep = if quiet { Sleep::Asleep } else { Sleep::Dozing };
+        None
     }
 
     /// Makes the batch durable as far as its ops ask for it, and the mark with it.

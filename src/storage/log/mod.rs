@@ -134,6 +134,9 @@ struct Shared {
     work: Condvar,
     /// The queue got shorter, or the store has stopped.
     space: Condvar,
+    /// As `work`, for the task that is the I/O thread of a simulation.
+    #[cfg(test)]
+    simulated_work: tokio::sync::Notify,
     table: Table,
     durable: watch::Receiver<Option<LogId>>,
 }
@@ -219,7 +222,7 @@ impl LogStore {
         front.committed = id;
         front.committed_changed = true;
         if front.sleep == Sleep::Asleep {
-            self.shared().work.notify_one();
+            self.shared().signal();
         }
     }
 
@@ -283,7 +286,7 @@ impl LogStore {
 impl Inner {
     fn close(&self) {
         self.shared.front().closed = true;
-        self.shared.work.notify_one();
+        self.shared.signal();
         self.shared.space.notify_all();
         let thread = self.thread.lock().expect(NO_PANIC).take();
         // A callback that held the last clone runs on the thread itself, which then ends by itself. A panic of the
@@ -303,6 +306,18 @@ impl Drop for Inner {
 const NO_PANIC: &str = "no code panics while it holds this lock";
 
 impl Shared {
+    fn new(front: Mutex<Front>, table: Table, durable: watch::Receiver<Option<LogId>>) -> Self {
+        Self {
+            front,
+            work: Condvar::new(),
+            space: Condvar::new(),
+            #[cfg(test)]
+            simulated_work: tokio::sync::Notify::new(),
+            table,
+            durable,
+        }
+    }
+
     fn front(&self) -> MutexGuard<'_, Front> {
         self.front.lock().expect(NO_PANIC)
     }
@@ -310,8 +325,15 @@ impl Shared {
     /// Wakes the I/O thread if it does not look at the queue by itself: a system call saved for each append.
     fn wake(&self, front: &Front) {
         if front.sleep != Sleep::Awake {
-            self.work.notify_one();
+            self.signal();
         }
+    }
+
+    /// Wakes the I/O thread.
+    fn signal(&self) {
+        self.work.notify_one();
+        #[cfg(test)]
+        self.simulated_work.notify_one();
     }
 
     /// Waits, as the I/O thread; true if the time ran out.

@@ -1,8 +1,9 @@
 //! Opening the log: what RocksDB found is held against what this node has promised.
 
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 
@@ -36,14 +37,21 @@ pub(super) fn open(
 
     let (sender, durable) = watch::channel(None);
     let front = Mutex::new(Front::new(&found, options, sender));
-    let shared = Arc::new(Shared { front, work: Condvar::new(), space: Condvar::new(), table, durable });
+    let shared = Arc::new(Shared::new(front, table, durable));
     let io_thread = IoThread::new(Arc::clone(&shared), options.clone(), observer, mark, &found);
-    let thread = thread::Builder::new()
-        .name("dancu-log".to_owned())
-        .spawn(move || io_thread.run())
-        .map_err(StorageError::io("start the thread that writes", data))?;
-    let inner = Inner { shared, options: options.clone(), thread: Mutex::new(Some(thread)) };
+    let thread = start(io_thread).map_err(StorageError::io("start the thread that writes", data))?;
+    let inner = Inner { shared, options: options.clone(), thread: Mutex::new(thread) };
     Ok(LogStore { inner: Arc::new(inner) })
+}
+
+/// Starts the thread; in a simulation a task, which takes simulated time.
+fn start(io_thread: IoThread) -> io::Result<Option<JoinHandle<()>>> {
+    #[cfg(test)]
+    if crate::simulated::active() {
+        tokio::spawn(io_thread.run_simulated());
+        return Ok(None);
+    }
+    thread::Builder::new().name("dancu-log".to_owned()).spawn(move || io_thread.run()).map(Some)
 }
 
 /// A folder without a mark is new, or it has lost it.
@@ -65,7 +73,9 @@ fn check_promise(
     found: &Recovered,
     promise: &Promise,
 ) -> Result<(), StorageError> {
-    let holds_vote = promise.vote.is_none_or(|vote| found.vote.is_some_and(|v| v.term >= vote.term));
+    let place = |vote: Vote| (vote.term, vote.node_id);
+    let holds_vote =
+        promise.vote.is_none_or(|vote| found.vote.is_some_and(|found| place(found) >= place(vote)));
     let holds_last = match promise.last {
         Some(last) if found.purged.is_none_or(|purged| purged.index < last.index) => {
             table.id_at(last.index)? == Some(last)
