@@ -197,9 +197,11 @@ impl Replica {
     }
 
     async fn add(&self, address: &str) -> Result<Member, Error> {
+        let _one_at_a_time = self.adding.lock().await;
         let answer = ask(&self.identity, address, "", 0).await?;
         let mut member = described(&answer, address)?;
         if answer.cluster_id.is_empty() {
+            self.retire_abandoned(&member.name).await?;
             let allocate = command::Op::AllocateNode(AllocateNode { name: member.name.clone() });
             member.node_id = match self.cluster_write(allocate).await?.reply {
                 Some(reply::Reply::NodeId(id)) if defect::has(Defect::ReusedNodeId) => self.reused(id)?,
@@ -223,6 +225,24 @@ impl Replica {
             .map_err(|_| state("no majority confirmed the new member yet; look at `dancu cluster status`"))?;
         added.map_err(|error| not_changed(&error))?;
         Ok(member)
+    }
+
+    /// Ends the id that an earlier request gave to a node of this name and that no member has: it broke off before the node
+    /// had its id, or the node lost its folder before it was a member. Nobody else can be about to make it one: additions
+    /// are made one at a time, and what a leader of the past has not in this log can no longer be committed.
+    async fn retire_abandoned(&self, name: &str) -> Result<(), Error> {
+        let held = self.state.live_node_named(name).map_err(|error| Error::Fault(error.to_string()))?;
+        match held {
+            Some(id) if leader::member(&self.raft, id).is_none() => self.retire(id).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn retire(&self, id: u64) -> Result<(), Error> {
+        match self.cluster_write(command::Op::RetireNode(RetireNode { node_id: id })).await?.reply {
+            Some(reply::Reply::Retired(_)) => Ok(()),
+            other => Err(refused(other)),
+        }
     }
 
     async fn promote(&self, id: u64) -> Result<(), Error> {
@@ -249,11 +269,7 @@ impl Replica {
             }
         }
         // Last, so that a request that broke off before is finished by asking again.
-        let retire = command::Op::RetireNode(RetireNode { node_id: id });
-        match self.cluster_write(retire).await?.reply {
-            Some(reply::Reply::Retired(_)) => Ok(()),
-            other => Err(refused(other)),
-        }
+        self.retire(id).await
     }
 
     /// Hands leadership to the voter `to`, or to the one that is furthest when it is 0; returns the new leader.

@@ -96,6 +96,13 @@ async fn cluster_membership_a_wiped_node_does_not_come_back_under_its_old_id() {
         assert_eq!(cluster.status(wiped).await.state(), NodeState::Waiting, "it was given an identity");
     }
 
+    // Whoever is to remove it learns its old id from the others: it knows none itself.
+    let all = cluster.only(0).status(false).await.unwrap().nodes;
+    let as_seen = all.into_iter().find(|node| node.member.as_ref().is_some_and(|one| one.node_id == old_id));
+    let as_seen = as_seen.expect("the wiped node is a member still");
+    assert_eq!((as_seen.state(), as_seen.voter), (NodeState::Waiting, true));
+    assert!(as_seen.problem.contains(&format!("remove node {old_id}")), "{}", as_seen.problem);
+
     // The way back: out of the cluster under the old id, in under a new one.
     let mut admin = api::admin(&cluster.node(0).client_address());
     admin.remove_node(RemoveNodeRequest { node_id: old_id }).await.unwrap();

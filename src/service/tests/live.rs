@@ -1,5 +1,6 @@
 //! The server in front of a real node: one voter in a folder of its own, asked over TCP with the generated clients.
 
+mod members;
 mod units;
 mod verification;
 

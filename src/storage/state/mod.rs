@@ -244,6 +244,14 @@ impl StateStore {
         Tables(&self.live().generation).node(id)
     }
 
+    /// The id of the node that has this name and was not retired.
+    ///
+    /// # Errors
+    /// Faults of this node's disk.
+    pub fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        Tables(&self.live().generation).live_node_named(name)
+    }
+
     /// The chain hash after the entry at `index`, if that is a multiple of 64, not too long ago and applied since
     /// this store was opened.
     pub fn chain_hash_at(&self, index: u64) -> Option<[u8; 32]> {
