@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
+use std::fs;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -9,6 +10,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use turmoil::Sim;
 
+use super::image;
 use crate::config::{NodeConfig, Role};
 use crate::metrics::Metrics;
 use crate::proto::store::LogId;
@@ -44,7 +46,7 @@ pub struct Host {
 impl Cluster {
     /// Three to five central nodes and one or two provincial ones, which wait to be formed into a cluster.
     pub fn start(sim: &mut Sim<'_>, random: &mut ChaCha8Rng) -> Self {
-        let folder = match std::fs::exists("/dev/shm") {
+        let folder = match fs::exists("/dev/shm") {
             Ok(true) => tempfile::tempdir_in("/dev/shm"),
             _ => tempfile::tempdir(),
         };
@@ -97,14 +99,19 @@ impl Cluster {
         self.hosts.iter().map(|host| format!("{}:{CLIENT_PORT}", host.name)).collect()
     }
 
-    /// Drops everything that runs on the host.
+    /// Drops everything that runs on the host. Its folder stays as it was at that moment: what RocksDB does when it is
+    /// closed, as writing out its memory, is undone.
     pub fn crash(&self, sim: &mut Sim<'_>, host: usize) {
         let host = &self.hosts[host];
         if let Some(node) = host.node() {
             host.durable.set(node.replica().ok().and_then(|replica| *replica.log.durable().borrow()));
         }
+        let (folder, image) = (&host.config.data_dir, host.config.data_dir.with_extension("image"));
+        image::take(folder, &image);
         sim.crash(host.name.as_str());
         assert!(host.node().is_none(), "something of {} outlived its crash", host.name);
+        fs::remove_dir_all(folder).expect("the folder goes");
+        fs::rename(image, folder).expect("the image takes its place");
     }
 
     /// Starts the host again.
@@ -116,7 +123,7 @@ impl Cluster {
     pub fn wipe(&self, host: usize) {
         let host = &self.hosts[host];
         assert!(host.node().is_none());
-        std::fs::remove_dir_all(&host.config.data_dir).expect("the folder goes");
+        fs::remove_dir_all(&host.config.data_dir).expect("the folder goes");
         host.durable.set(None);
     }
 

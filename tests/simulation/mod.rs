@@ -6,6 +6,7 @@
 //! cluster     the hosts: a node each, its folder, its crash and its restart
 //! nemesis     which fault when, from the seed
 //! operator    what somebody does about a lost node, by the administration's calls
+//! image       the folder that a crash leaves behind
 //! invariants  what holds at any moment, a file each
 //! workload    (tests/workload) clients that write, read and verify at every node
 //! check       (tests/check) the judges of what they were told
@@ -16,8 +17,9 @@
 //! task that takes simulated time, work that blocks is done at once, and openraft's random numbers come from the seed.
 //!
 //! A crash drops the host's runtime at the end of a tick: all its tasks, in whatever they wait for. What waits in the log's
-//! queue then is the volatile half of the disk, and is lost. What RocksDB was given is the durable half: the loss of bytes
-//! that were written and not synced is left to `scripts/chaos --disks`, which cuts the power of real file systems.
+//! queue or in RocksDB's memory then is the volatile half of the disk, and is lost. What files were given is the durable
+//! half: the loss of bytes that were written and not synced is left to `scripts/chaos --disks`, which cuts the power of real
+//! file systems.
 //!
 //! Deliberately absent: duplicated and reordered messages within a connection, since nodes speak over TCP, which has
 //! neither. Connections of a pair of nodes are overtaken by each other, and requests are repeated by those who wait for them.
@@ -30,6 +32,7 @@ mod cluster;
 #[path = "harness.rs"]
 #[allow(dead_code, reason = "the integration tests use the rest")]
 mod harness;
+mod image;
 mod invariants;
 mod nemesis;
 mod operator;
