@@ -21,6 +21,7 @@ pub mod client;
 pub mod config;
 mod defect;
 pub mod domain;
+mod failpoint;
 pub mod http;
 pub mod metrics;
 pub mod proto;

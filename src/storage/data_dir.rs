@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StorageError;
 use super::log;
+use crate::failpoint::{Failpoint, reached};
 
 const IDENTITY: &str = "IDENTITY";
 /// The format of the whole folder. 1 was that of records before the law's 26 fields, their indexes and the retention of
@@ -175,7 +176,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
             file.sync_all()
         })
         .map_err(StorageError::io("write", &tmp))?;
+    reached(Failpoint::FileWritten);
     fs::rename(&tmp, path).map_err(StorageError::io("replace", path))?;
+    reached(Failpoint::FileNamed);
     fsync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::codec;
 use crate::storage::data_dir::write_atomically;
@@ -118,6 +119,7 @@ impl Mark {
         self.file
             .write_all_at(&slot(number, &promise)?, offset(number))
             .map_err(StorageError::io("write", &self.path))?;
+        reached(Failpoint::MarkWritten);
         (self.number, self.promise) = (number, promise);
         Ok(())
     }

@@ -22,6 +22,7 @@ use rocksdb::checkpoint::Checkpoint;
 use super::generation::Generation;
 use super::position::Position;
 use super::{StateStore, files};
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{SnapshotFile, SnapshotManifest};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -132,6 +133,7 @@ impl Frozen {
         // With nothing in the WAL, RocksDB flushes what is in memory first.
         let checkpoint = Checkpoint::new(generation.db()).map_err(failed())?;
         checkpoint.create_checkpoint(&folder).map_err(failed())?;
+        reached(Failpoint::SnapshotFrozen);
         Ok(Self { store, id, position, folder })
     }
 
@@ -161,11 +163,13 @@ impl Frozen {
             files::sync_file(&path)?;
             listed.push(file);
         }
+        reached(Failpoint::SnapshotListed);
         let applied = Some(self.position.to_applied());
         let manifest = SnapshotManifest { id: self.id.clone(), applied, files: listed };
         write_manifest(&self.folder, &manifest)?;
         let folder = self.store.snapshots_folder().join(&self.id);
         files::rename(&self.folder, &folder)?;
+        reached(Failpoint::SnapshotNamed);
         let snapshot = Snapshot::new(manifest, folder);
         self.store.publish(&snapshot);
         Ok(snapshot)

@@ -3,10 +3,10 @@
 use super::source::Source;
 
 /// Leaves, which all may use.
-const LEAVES: [&str; 5] = ["config", "defect", "telemetry", "metrics", "proto"];
+const LEAVES: [&str; 6] = ["config", "defect", "failpoint", "telemetry", "metrics", "proto"];
 
 /// What each folder may use besides itself and the leaves. A folder not named here is a mistake.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("lib", &[]),
     ("main", &["cli"]),
     ("cli", &["service", "http", "client", "raft", "storage", "domain"]),
@@ -18,6 +18,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("config", &[]),
     ("defect", &[]),
+    ("failpoint", &[]),
     ("telemetry", &[]),
     ("metrics", &[]),
     ("proto", &[]),
