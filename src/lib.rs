@@ -22,6 +22,8 @@ pub mod config;
 mod defect;
 pub mod domain;
 mod failpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod http;
 pub mod metrics;
 pub mod proto;

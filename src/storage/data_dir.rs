@@ -204,7 +204,8 @@ fn lock(data: &Path) -> Result<File, StorageError> {
     }
 }
 
-fn render(identity: &Identity) -> String {
+/// The text of IDENTITY.
+pub(super) fn render(identity: &Identity) -> String {
     let body = toml::to_string(identity).expect("three plain fields can be written as TOML");
     let text = format!("format = {FORMAT}\n{body}");
     format!("{text}{CRC_LINE}{:08x}\"\n", crc32fast::hash(text.as_bytes()))
@@ -218,8 +219,8 @@ fn read_identity(path: &Path) -> Result<Option<Identity>, StorageError> {
     }
 }
 
-/// The format is looked at before the checksum: a newer version may check its file in another way.
-fn parse(what: &str, text: &str) -> Result<Identity, StorageError> {
+/// Reads the text of IDENTITY. The format is looked at before the checksum: a newer version may check its file in another way.
+pub(super) fn parse(what: &str, text: &str) -> Result<Identity, StorageError> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,

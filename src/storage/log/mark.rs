@@ -35,7 +35,8 @@ use crate::storage::data_dir::write_atomically;
 use crate::storage::error::StorageError;
 
 const FILE: &str = "raft.mark";
-const SLOT_LEN: usize = 512;
+/// Bytes of a slot.
+pub(super) const SLOT_LEN: usize = 512;
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 
 /// What must be found again.
@@ -145,7 +146,8 @@ fn offset(number: u64) -> u64 {
     SLOT_OFFSETS[usize::from(!number.is_multiple_of(2))]
 }
 
-fn slot(number: u64, promise: &Promise) -> Result<Vec<u8>, StorageError> {
+/// A slot as it is written.
+pub(super) fn slot(number: u64, promise: &Promise) -> Result<Vec<u8>, StorageError> {
     let content = Slot {
         number,
         writes: promise.writes,
@@ -167,7 +169,12 @@ fn read_slot(file: &File, path: &Path, offset: u64) -> Result<(u64, Promise), St
         }
         Err(e) => return Err(StorageError::io("read", path)(e)),
     }
-    let slot: Slot = codec::unpack(&what, codec::unseal(&what, &bytes)?)?;
+    parse(&what, &bytes)
+}
+
+/// Number and promise of a slot.
+pub(super) fn parse(what: &str, sealed: &[u8]) -> Result<(u64, Promise), StorageError> {
+    let slot: Slot = codec::unpack(what, codec::unseal(what, sealed)?)?;
     let promise = Promise {
         writes: slot.writes,
         vote: slot.vote.map(|(term, node_id, committed)| Vote { term, node_id, committed }),

@@ -64,6 +64,8 @@ mod compact;
 mod digest;
 mod files;
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod generation;
 mod install;
 mod open;

@@ -212,7 +212,7 @@ fn open(path: &Path) -> Result<File, StorageError> {
 }
 
 /// Whether a manifest from another node may be used: it makes names of files on this one.
-fn check(manifest: &SnapshotManifest, bytes_max: u64) -> Result<(), String> {
+pub(super) fn check(manifest: &SnapshotManifest, bytes_max: u64) -> Result<(), String> {
     if !plain(&manifest.id) {
         return Err("its id is not a plain name".to_owned());
     }

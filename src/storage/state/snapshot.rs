@@ -206,9 +206,13 @@ pub(super) fn index(manifest: &SnapshotManifest) -> Option<u64> {
 pub(super) fn read_manifest(folder: &Path) -> Result<Option<SnapshotManifest>, StorageError> {
     let path = folder.join(MANIFEST);
     let Some(sealed) = files::read_if_there(&path)? else { return Ok(None) };
-    let what = path.display().to_string();
-    let manifest = SnapshotManifest::decode(codec::unseal(&what, &sealed)?);
-    manifest.map(Some).map_err(|e| StorageError::corrupt(what, format!("it cannot be decoded ({e})")))
+    parse(&path.display().to_string(), &sealed).map(Some)
+}
+
+/// The manifest within its seal.
+pub(super) fn parse(what: &str, sealed: &[u8]) -> Result<SnapshotManifest, StorageError> {
+    let manifest = SnapshotManifest::decode(codec::unseal(what, sealed)?);
+    manifest.map_err(|e| StorageError::corrupt(what, format!("it cannot be decoded ({e})")))
 }
 
 /// Writes the manifest into a folder, durably.
