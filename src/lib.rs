@@ -21,6 +21,9 @@ pub mod client;
 pub mod config;
 mod defect;
 pub mod domain;
+mod failpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod http;
 mod machine;
 pub mod metrics;

@@ -30,7 +30,7 @@ pub mod fleet;
 pub mod forming;
 mod generate;
 mod help;
-mod import;
+pub(crate) mod import;
 pub mod json;
 mod node;
 mod output;

@@ -271,7 +271,15 @@ impl NodeConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { file: path.to_path_buf(), source })?;
-        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, &error))?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads and validates the text of a configuration file; `path` is its name in errors.
+    ///
+    /// # Errors
+    /// As [`NodeConfig::load`].
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
         config.validate().map_err(|problem| ConfigError::Invalid { file: path.to_path_buf(), problem })?;
         Ok(config)
     }

@@ -46,6 +46,8 @@ mod convert;
 mod divergence;
 mod error;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod leader;
 mod leadership;
 mod log_storage;

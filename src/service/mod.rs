@@ -46,7 +46,7 @@ mod health;
 mod meta;
 mod observe;
 mod read;
-mod registry;
+pub(crate) mod registry;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StorageError;
 use super::log;
+use crate::failpoint::{Failpoint, reached};
 
 const IDENTITY: &str = "IDENTITY";
 /// The format of the whole folder. 1 was that of records before the law's 26 fields, their indexes and the retention of
@@ -175,7 +176,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
             file.sync_all()
         })
         .map_err(StorageError::io("write", &tmp))?;
+    reached(Failpoint::FileWritten);
     fs::rename(&tmp, path).map_err(StorageError::io("replace", path))?;
+    reached(Failpoint::FileNamed);
     fsync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
@@ -201,7 +204,8 @@ fn lock(data: &Path) -> Result<File, StorageError> {
     }
 }
 
-fn render(identity: &Identity) -> String {
+/// The text of IDENTITY.
+pub(super) fn render(identity: &Identity) -> String {
     let body = toml::to_string(identity).expect("three plain fields can be written as TOML");
     let text = format!("format = {FORMAT}\n{body}");
     format!("{text}{CRC_LINE}{:08x}\"\n", crc32fast::hash(text.as_bytes()))
@@ -215,8 +219,8 @@ fn read_identity(path: &Path) -> Result<Option<Identity>, StorageError> {
     }
 }
 
-/// The format is looked at before the checksum: a newer version may check its file in another way.
-fn parse(what: &str, text: &str) -> Result<Identity, StorageError> {
+/// Reads the text of IDENTITY. The format is looked at before the checksum: a newer version may check its file in another way.
+pub(super) fn parse(what: &str, text: &str) -> Result<Identity, StorageError> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,

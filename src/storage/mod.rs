@@ -50,3 +50,5 @@ pub mod data_dir;
 pub mod error;
 pub mod log;
 pub mod state;
+#[cfg(test)]
+mod tests;

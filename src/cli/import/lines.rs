@@ -52,6 +52,13 @@ impl Lines {
         Ok(Self { path, input, length, number: 0, position: 0, again: VecDeque::new() })
     }
 
+    /// The lines of a text.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn of(text: Vec<u8>) -> Self {
+        let input = Box::new(io::Cursor::new(text));
+        Self { path: PathBuf::new(), input, length: None, number: 0, position: 0, again: VecDeque::new() }
+    }
+
     /// Length in bytes, when it is known.
     pub fn length(&self) -> Option<u64> {
         self.length

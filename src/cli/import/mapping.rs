@@ -90,7 +90,11 @@ impl Mapping {
         Self::parse(path.display().to_string(), text)
     }
 
-    fn parse(file: String, text: String) -> Result<Self, Failure> {
+    /// Reads a mapping from its text; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// When it is no TOML, or says what cannot be.
+    pub fn parse(file: String, text: String) -> Result<Self, Failure> {
         let refuse = |problem: String| Failure::Input(format!("{file}: {problem}; see dancu import --help"));
         let parsed: File = toml::from_str(&text).map_err(|e| {
             let before = e.span().map_or(0, |span| text[..span.start].matches('\n').count());

@@ -22,6 +22,8 @@
 
 mod cell;
 mod csv;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod lines;
 mod mapping;
 mod place;

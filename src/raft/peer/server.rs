@@ -124,7 +124,9 @@ impl PeerService {
     }
 }
 
-fn append_entries(request: AppendRequest) -> Result<AppendEntriesRequest<TypeConfig>, Malformed> {
+pub(in crate::raft) fn append_entries(
+    request: AppendRequest,
+) -> Result<AppendEntriesRequest<TypeConfig>, Malformed> {
     Ok(AppendEntriesRequest {
         vote: convert::required_vote(request.vote.as_ref())?,
         prev_log_id: request.prev.as_ref().map(convert::raft_log_id),

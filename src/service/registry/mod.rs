@@ -10,6 +10,8 @@
 
 mod batch;
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod import;
 mod page;
 mod read;

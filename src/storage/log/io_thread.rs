@@ -19,6 +19,7 @@ use super::mark::{Mark, Promise};
 use super::table::{Batch, Recovered};
 use super::{Done, LogObserver, LogOptions, Shared};
 use crate::defect::{self, Defect};
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::error::StorageError;
 
@@ -158,14 +159,22 @@ impl IoThread {
         }
         let started = Instant::now();
         let left_out = if tally.vote { Defect::NoVoteFsync } else { Defect::NoLogFsync };
+        reached(Failpoint::LogWriting);
         shared.table.write(rows, tally.sync && !defect::has(left_out))?;
+        reached(Failpoint::LogWritten);
         if !tally.sync {
             return Ok(());
         }
         self.observer.flushed(tally.entries, tally.bytes, started.elapsed());
         let promise =
             Promise { writes: shared.table.writes(), vote: self.on_disk.vote, last: self.on_disk.last };
-        if tally.vote { self.mark.replace(promise) } else { self.mark.raise(promise) }
+        if tally.vote {
+            self.mark.replace(promise)?
+        } else {
+            self.mark.raise(promise)?
+        }
+        reached(Failpoint::LogDurable);
+        Ok(())
     }
 
     /// Before entries go that the mark vouches for, the mark stops vouching for them: the other way round, a crash in

@@ -28,13 +28,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::codec;
 use crate::storage::data_dir::write_atomically;
 use crate::storage::error::StorageError;
 
 const FILE: &str = "raft.mark";
-const SLOT_LEN: usize = 512;
+/// Bytes of a slot.
+pub(super) const SLOT_LEN: usize = 512;
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 
 /// What must be found again.
@@ -118,6 +120,7 @@ impl Mark {
         self.file
             .write_all_at(&slot(number, &promise)?, offset(number))
             .map_err(StorageError::io("write", &self.path))?;
+        reached(Failpoint::MarkWritten);
         (self.number, self.promise) = (number, promise);
         Ok(())
     }
@@ -143,7 +146,8 @@ fn offset(number: u64) -> u64 {
     SLOT_OFFSETS[usize::from(!number.is_multiple_of(2))]
 }
 
-fn slot(number: u64, promise: &Promise) -> Result<Vec<u8>, StorageError> {
+/// A slot as it is written.
+pub(super) fn slot(number: u64, promise: &Promise) -> Result<Vec<u8>, StorageError> {
     let content = Slot {
         number,
         writes: promise.writes,
@@ -165,7 +169,12 @@ fn read_slot(file: &File, path: &Path, offset: u64) -> Result<(u64, Promise), St
         }
         Err(e) => return Err(StorageError::io("read", path)(e)),
     }
-    let slot: Slot = codec::unpack(&what, codec::unseal(&what, &bytes)?)?;
+    parse(&what, &bytes)
+}
+
+/// Number and promise of a slot.
+pub(super) fn parse(what: &str, sealed: &[u8]) -> Result<(u64, Promise), StorageError> {
+    let slot: Slot = codec::unpack(what, codec::unseal(what, sealed)?)?;
     let promise = Promise {
         writes: slot.writes,
         vote: slot.vote.map(|(term, node_id, committed)| Vote { term, node_id, committed }),

@@ -37,6 +37,8 @@
 
 mod cache;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod io_thread;
 mod mark;
 mod open;

@@ -13,6 +13,7 @@ use super::mark::{Mark, Promise};
 use super::table::{Recovered, Table};
 use super::{Inner, LogObserver, LogOptions, LogStore, Shared};
 use crate::defect::{self, Defect};
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::data_dir::{fsync_dir, has_identity};
 use crate::storage::error::StorageError;
@@ -28,6 +29,7 @@ pub(super) fn open(
     // RocksDB syncs its own folder, but not the one that holds it.
     fsync_dir(data)?;
     let found = table.recover()?;
+    reached(Failpoint::LogOpened);
     let mut mark = match found_mark {
         Some(mark) => mark,
         None => new_mark(data, &found)?,

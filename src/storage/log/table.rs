@@ -203,27 +203,29 @@ impl Table {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    /// Takes the seal off a row and checks that it is the entry that belongs there.
     fn open_row(&self, key: &[u8], value: &[u8]) -> Result<LogEntry, StorageError> {
-        /// An entry without its payload, which is skipped and not looked at.
-        #[derive(Clone, PartialEq, Message)]
-        struct Head {
-            #[prost(message, optional, tag = "1")]
-            log_id: Option<LogId>,
-        }
         let index = self.index(key)?;
-        let name = self.entry_name(index);
-        let bytes = codec::unseal(&name, value)?;
-        let head =
-            Head::decode(bytes).map_err(|e| StorageError::corrupt(&name, format!("not an entry ({e})")))?;
-        match head.log_id {
-            Some(id) if id.index == index => Ok(LogEntry { id, bytes: Bytes::copy_from_slice(bytes) }),
-            _ => Err(StorageError::corrupt(name, "another entry is in its place")),
-        }
+        entry(&self.entry_name(index), index, value)
     }
 
     fn entry_name(&self, index: u64) -> String {
         format!("entry {index} of the log in {}", self.path.display())
+    }
+}
+
+/// Takes the seal off a row and checks that it is the entry that belongs there. `name` names it in the error.
+pub(super) fn entry(name: &str, index: u64, sealed: &[u8]) -> Result<LogEntry, StorageError> {
+    /// An entry without its payload, which is skipped and not looked at.
+    #[derive(Clone, PartialEq, Message)]
+    struct Head {
+        #[prost(message, optional, tag = "1")]
+        log_id: Option<LogId>,
+    }
+    let bytes = codec::unseal(name, sealed)?;
+    let head = Head::decode(bytes).map_err(|e| StorageError::corrupt(name, format!("not an entry ({e})")))?;
+    match head.log_id {
+        Some(id) if id.index == index => Ok(LogEntry { id, bytes: Bytes::copy_from_slice(bytes) }),
+        _ => Err(StorageError::corrupt(name, "another entry is in its place")),
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::failpoint::{Failpoint, reached};
 use crate::storage::error::StorageError;
 
 /// What the name of an unfinished file or folder begins with.
@@ -40,6 +41,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StorageError> {
 /// Renames within one folder, durably: what stood under the new name is gone.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StorageError> {
     fs::rename(from, to).map_err(StorageError::io("rename to", to))?;
+    reached(Failpoint::StateNamed);
     sync_folder(parent(to))
 }
 
@@ -51,6 +53,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StorageError> {
         file.sync_all()
     });
     written.map_err(StorageError::io("write", &tmp))?;
+    reached(Failpoint::FileWritten);
     rename(&tmp, path)
 }
 
@@ -70,6 +73,7 @@ pub(super) fn remove_folder(path: &Path) -> Result<(), StorageError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(StorageError::io("rename to", &tmp))?,
     }
+    reached(Failpoint::FolderDoomed);
     fs::remove_dir_all(&tmp).map_err(StorageError::io("remove", &tmp))
 }
 

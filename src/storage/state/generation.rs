@@ -34,9 +34,13 @@ fn number(name: &str) -> Option<u64> {
 pub(super) fn read_current(state_folder: &Path) -> Result<Option<u64>, StorageError> {
     let path = state_folder.join(CURRENT);
     let Some(sealed) = files::read_if_there(&path)? else { return Ok(None) };
-    let what = path.display().to_string();
-    let named = std::str::from_utf8(codec::unseal(&what, &sealed)?).ok().and_then(number);
-    named.map(Some).ok_or_else(|| StorageError::corrupt(what, "it names no generation"))
+    parse(&path.display().to_string(), &sealed).map(Some)
+}
+
+/// The number in CURRENT.
+pub(super) fn parse(what: &str, sealed: &[u8]) -> Result<u64, StorageError> {
+    let named = std::str::from_utf8(codec::unseal(what, sealed)?).ok().and_then(number);
+    named.ok_or_else(|| StorageError::corrupt(what, "it names no generation"))
 }
 
 /// Makes a generation the live one, durably.

@@ -1,7 +1,7 @@
 //! Installing a snapshot: the next generation is made beside the live one, and one rename makes it live.
 //!
 //! ```text
-//! step         state/ on disk                          a crash after it opens
+//! failpoint    state/ on disk                          a crash there opens
 //! Linked       .tmp-g000002 (links and copies)         the old one
 //! Named        g000002, synced                         the old one
 //! Opened       g000002 was opened and compared         the old one
@@ -19,22 +19,8 @@ use super::generation::{self, Generation};
 use super::snapshot::{Snapshot, is_table};
 use super::{Live, StateStore, files, locked};
 use crate::defect::{self, Defect};
+use crate::failpoint::{Failpoint, reached};
 use crate::storage::error::StorageError;
-
-/// Where an installation may be cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// The files are there under an unfinished name.
-    Linked,
-    /// The folder has its name.
-    Named,
-    /// RocksDB opened it, and it holds what the manifest says.
-    Opened,
-    /// It is the live generation on disk.
-    Swapped,
-    /// It is the live generation in memory.
-    Published,
-}
 
 impl StateStore {
     /// Replaces the state by a snapshot that this node made or received, and makes it the newest snapshot. Views go
@@ -53,7 +39,7 @@ impl StateStore {
             writer.earliest_expiry = 0;
         }
         self.publish(snapshot);
-        self.reached(Step::Published);
+        reached(Failpoint::InstallPublished);
         Ok(())
     }
 
@@ -63,9 +49,9 @@ impl StateStore {
         let folder = state.join(generation::name(number));
         let tmp = files::tmp_of(&folder);
         link(snapshot, &tmp)?;
-        self.reached(Step::Linked);
+        reached(Failpoint::InstallLinked);
         files::rename(&tmp, &folder)?;
-        self.reached(Step::Named);
+        reached(Failpoint::InstallNamed);
         let new = Generation::open(&state, number, &self.0.rocks, false)?;
         let position = new.position()?;
         if Some(position.to_applied()) != snapshot.manifest().applied {
@@ -76,9 +62,9 @@ impl StateStore {
         if defect::has(Defect::SnapshotWithoutRequests) {
             new.forget_requests()?;
         }
-        self.reached(Step::Opened);
+        reached(Failpoint::InstallOpened);
         generation::write_current(&state, number)?;
-        self.reached(Step::Swapped);
+        reached(Failpoint::InstallSwapped);
         old.generation.doom();
         self.go_live(Live { generation: new, position: position.into() }, Vec::new());
         Ok(())

@@ -64,6 +64,8 @@ mod compact;
 mod digest;
 mod files;
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod generation;
 mod install;
 mod open;
@@ -77,7 +79,7 @@ mod rows;
 mod snapshot;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod view;
 
 use std::fmt;
@@ -92,6 +94,7 @@ use self::generation::Generation;
 use self::position::Position;
 use self::view::Tables;
 use crate::domain::command::View;
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{Applied, Entry, LogId, NodeRow, Reply, SnapshotManifest};
 use crate::storage::error::StorageError;
 
@@ -129,13 +132,7 @@ struct Inner {
     newest: Mutex<Option<Snapshot>>,
     /// Number of the last transfer that began; held while one writes.
     incoming_turn: Mutex<u64>,
-    #[cfg(test)]
-    at_step: Mutex<Option<AtStep>>,
 }
-
-/// What a test does when an installation gets so far.
-#[cfg(test)]
-type AtStep = Box<dyn Fn(install::Step) + Send>;
 
 /// The live generation and how far it is: always swapped together.
 #[derive(Clone)]
@@ -221,7 +218,9 @@ impl StateStore {
     ) -> Result<Applying, StorageError> {
         let outcome = apply::decide(&live.generation, &live.position, earliest_expiry, entries)?;
         live.generation.begin_at(outcome.position.first);
+        reached(Failpoint::ApplyDecided);
         live.generation.write(outcome.batch)?;
+        reached(Failpoint::ApplyWritten);
         if outcome.compacted > 0 {
             self.0.observer.compacted(outcome.compacted);
         }
@@ -347,16 +346,6 @@ impl StateStore {
 
     fn incoming_folder(&self) -> PathBuf {
         self.0.folder.join("incoming")
-    }
-
-    /// Where tests cut an installation.
-    fn reached(&self, step: install::Step) {
-        #[cfg(test)]
-        if let Some(hook) = &*locked(&self.0.at_step) {
-            hook(step);
-        }
-        #[cfg(not(test))]
-        let _ = step;
     }
 }
 

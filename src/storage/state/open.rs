@@ -43,8 +43,6 @@ impl StateStore {
             points: Mutex::default(),
             newest: Mutex::new(newest.clone()),
             incoming_turn: Mutex::new(0),
-            #[cfg(test)]
-            at_step: Mutex::new(None),
         }));
         store.go_live(live, Vec::new());
         if let Some(snapshot) = newest {

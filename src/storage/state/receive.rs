@@ -11,6 +11,7 @@ use std::{fmt, fs, io};
 
 use super::snapshot::{MANIFEST, Snapshot, read_manifest, write_manifest};
 use super::{StateStore, files, locked};
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::SnapshotManifest;
 use crate::storage::error::StorageError;
 
@@ -114,6 +115,7 @@ impl Incoming {
         if let Some((_, opened)) = &self.open {
             let written = opened.write_all_at(bytes, offset);
             written.map_err(StorageError::io("write", &self.path(file)))?;
+            reached(Failpoint::ReceiveWritten);
         }
         self.have[file] += length as u64;
         Ok(())
@@ -142,9 +144,11 @@ impl Incoming {
             return Err(ReceiveError::Damaged(damaged));
         }
         files::sync_folder(&self.folder)?;
+        reached(Failpoint::ReceiveChecked);
         let folder = store.snapshots_folder().join(&self.manifest.id);
         files::rename(&self.folder, &folder)?;
         files::sync_folder(&store.incoming_folder())?;
+        reached(Failpoint::ReceiveNamed);
         Ok(Snapshot::new(self.manifest.clone(), folder))
     }
 
@@ -187,6 +191,7 @@ fn prepare(incoming: &Path, manifest: &SnapshotManifest) -> Result<(), StorageEr
         files::create_folder(&folder)?;
         write_manifest(&folder, manifest)?;
         files::sync_folder(incoming)?;
+        reached(Failpoint::ReceiveBegun);
     }
     Ok(())
 }
@@ -207,7 +212,7 @@ fn open(path: &Path) -> Result<File, StorageError> {
 }
 
 /// Whether a manifest from another node may be used: it makes names of files on this one.
-fn check(manifest: &SnapshotManifest, bytes_max: u64) -> Result<(), String> {
+pub(super) fn check(manifest: &SnapshotManifest, bytes_max: u64) -> Result<(), String> {
     if !plain(&manifest.id) {
         return Err("its id is not a plain name".to_owned());
     }

@@ -22,6 +22,7 @@ use rocksdb::checkpoint::Checkpoint;
 use super::generation::Generation;
 use super::position::Position;
 use super::{StateStore, files};
+use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{SnapshotFile, SnapshotManifest};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -132,6 +133,7 @@ impl Frozen {
         // With nothing in the WAL, RocksDB flushes what is in memory first.
         let checkpoint = Checkpoint::new(generation.db()).map_err(failed())?;
         checkpoint.create_checkpoint(&folder).map_err(failed())?;
+        reached(Failpoint::SnapshotFrozen);
         Ok(Self { store, id, position, folder })
     }
 
@@ -161,11 +163,13 @@ impl Frozen {
             files::sync_file(&path)?;
             listed.push(file);
         }
+        reached(Failpoint::SnapshotListed);
         let applied = Some(self.position.to_applied());
         let manifest = SnapshotManifest { id: self.id.clone(), applied, files: listed };
         write_manifest(&self.folder, &manifest)?;
         let folder = self.store.snapshots_folder().join(&self.id);
         files::rename(&self.folder, &folder)?;
+        reached(Failpoint::SnapshotNamed);
         let snapshot = Snapshot::new(manifest, folder);
         self.store.publish(&snapshot);
         Ok(snapshot)
@@ -202,9 +206,13 @@ pub(super) fn index(manifest: &SnapshotManifest) -> Option<u64> {
 pub(super) fn read_manifest(folder: &Path) -> Result<Option<SnapshotManifest>, StorageError> {
     let path = folder.join(MANIFEST);
     let Some(sealed) = files::read_if_there(&path)? else { return Ok(None) };
-    let what = path.display().to_string();
-    let manifest = SnapshotManifest::decode(codec::unseal(&what, &sealed)?);
-    manifest.map(Some).map_err(|e| StorageError::corrupt(what, format!("it cannot be decoded ({e})")))
+    parse(&path.display().to_string(), &sealed).map(Some)
+}
+
+/// The manifest within its seal.
+pub(super) fn parse(what: &str, sealed: &[u8]) -> Result<SnapshotManifest, StorageError> {
+    let manifest = SnapshotManifest::decode(codec::unseal(what, sealed)?);
+    manifest.map_err(|e| StorageError::corrupt(what, format!("it cannot be decoded ({e})")))
 }
 
 /// Writes the manifest into a folder, durably.

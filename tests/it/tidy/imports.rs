@@ -3,11 +3,13 @@
 use super::source::Source;
 
 /// Leaves, which all may use.
-const LEAVES: [&str; 7] = ["config", "defect", "machine", "metrics", "proto", "simulated", "telemetry"];
+const LEAVES: [&str; 8] =
+    ["config", "defect", "failpoint", "machine", "metrics", "proto", "simulated", "telemetry"];
 
 /// What each folder may use besides itself and the leaves. A folder not named here is a mistake.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("lib", &[]),
+    ("fuzz", &["cli", "service", "raft", "storage", "domain"]),
     ("main", &["cli"]),
     ("cli", &["service", "http", "client", "raft", "storage", "domain"]),
     ("service", &["raft", "domain"]),
@@ -20,6 +22,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("defect", &[]),
     ("machine", &[]),
     ("simulated", &[]),
+    ("failpoint", &[]),
     ("telemetry", &[]),
     ("metrics", &[]),
     ("proto", &[]),

@@ -1,10 +1,7 @@
-//! Installing a snapshot: under readers, cut at each step, refused when it is wrong.
-
-use std::sync::Mutex;
+//! Installing a snapshot: under readers, refused when it is wrong.
 
 use super::*;
 use crate::storage::state::Snapshot;
-use crate::storage::state::install::Step;
 
 /// A snapshot of `from`, received whole by `to`.
 pub(super) fn transfer(from: &Disk, to: &Disk) -> Snapshot {
@@ -51,44 +48,6 @@ fn replies_survive_the_snapshot() {
     assert_eq!(apply_one(&behind.store, retry.clone()), first);
     assert_eq!(apply_one(&ahead.store, retry), first);
     assert_eq!(fingerprint(&behind.store), fingerprint(&ahead.store));
-}
-
-#[test]
-fn cut_at_each_step_it_is_the_old_state_or_the_new() {
-    let mut rng = seeded("install::cut_at_each_step_it_is_the_old_state_or_the_new");
-    let log = random_log(&mut rng, 200);
-    let (ahead, behind) = (Disk::new(), Disk::new());
-    ahead.store.apply(&log.entries).unwrap();
-    behind.store.apply(&log.entries[..50]).unwrap();
-    let received = transfer(&ahead, &behind);
-
-    let cuts: Arc<Mutex<Vec<(Step, TempDir)>>> = Arc::default();
-    let (taken, folder) = (cuts.clone(), behind.folder.path().to_owned());
-    *behind.store.0.at_step.lock().unwrap() = Some(Box::new(move |step| {
-        let copy = tempfile::tempdir().unwrap();
-        copy_folder(&folder, copy.path());
-        taken.lock().unwrap().push((step, copy));
-    }));
-    behind.store.install(&received).unwrap();
-
-    let cuts = std::mem::take(&mut *cuts.lock().unwrap());
-    let steps: Vec<_> = cuts.iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, [Step::Linked, Step::Named, Step::Opened, Step::Swapped, Step::Published]);
-    for (step, folder) in cuts {
-        // What a crash leaves, without the snapshot: the old state up to the swap, the new one from there on.
-        let alone = tempfile::tempdir().unwrap();
-        copy_folder(&folder.path().join("state"), &alone.path().join("state"));
-        let store = open(alone.path()).unwrap();
-        let swapped = matches!(step, Step::Swapped | Step::Published);
-        let expected = swapped.then_some(199);
-        assert_eq!(store.applied().log_id.map(|id| id.index), expected, "after {step:?}");
-        drop(store);
-        // With it, as it really is: always the new state, because the snapshot is ahead and complete.
-        let disk = Disk { store: open(folder.path()).unwrap(), folder };
-        assert_eq!(fingerprint(&disk.store), fingerprint(&ahead.store), "after {step:?}");
-        assert_eq!(disk.generations(), ["g000002"], "after {step:?}");
-        assert_eq!(disk.store.snapshot().unwrap().index(), Some(199));
-    }
 }
 
 #[test]

@@ -77,13 +77,13 @@ impl Disk {
     }
 }
 
-fn open(folder: &Path) -> Result<StateStore, StorageError> {
+pub(in crate::storage) fn open(folder: &Path) -> Result<StateStore, StorageError> {
     let options =
         StateOptions { block_cache_bytes: 1 << 20, memtable_bytes: 64 << 10, ..StateOptions::default() };
     StateStore::open(folder, &options, Arc::new(()))
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(in crate::storage) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for name in super::files::names(from).unwrap() {
         let (from, to): (PathBuf, PathBuf) = (from.join(&name), to.join(&name));
@@ -97,8 +97,8 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// A log that grows at its end.
 #[derive(Default)]
-struct Log {
-    entries: Vec<Entry>,
+pub(in crate::storage) struct Log {
+    pub(in crate::storage) entries: Vec<Entry>,
     time_ms: u64,
     requests: u64,
 }
@@ -275,13 +275,13 @@ fn keys(store: &StateStore, table: Table) -> Vec<Vec<u8>> {
 }
 
 /// What must be equal on all nodes.
-fn fingerprint(store: &StateStore) -> (Digest, Vec<u8>) {
+pub(in crate::storage) fn fingerprint(store: &StateStore) -> (Digest, Vec<u8>) {
     (store.digest().unwrap(), store.applied().chain_hash.to_vec())
 }
 
 /// A generator from `DANCU_SEED`, or from a new seed; says how to repeat the run.
 #[expect(clippy::disallowed_methods, reason = "a seed that is printed")]
-fn seeded(test: &str) -> ChaCha8Rng {
+pub(in crate::storage) fn seeded(test: &str) -> ChaCha8Rng {
     let seed = match std::env::var("DANCU_SEED") {
         Ok(seed) => seed.parse().expect("DANCU_SEED is a number"),
         Err(_) => rand::rng().random::<u64>(),
@@ -291,7 +291,7 @@ fn seeded(test: &str) -> ChaCha8Rng {
 }
 
 /// A log of `entries` entries with people created and changed, some of whom share CMND numbers.
-fn random_log(rng: &mut ChaCha8Rng, entries: usize) -> Log {
+pub(in crate::storage) fn random_log(rng: &mut ChaCha8Rng, entries: usize) -> Log {
     let mut log = Log::default();
     log.members(&[1, 2, 3]);
     let mut people = 0;
@@ -321,7 +321,7 @@ fn random_log(rng: &mut ChaCha8Rng, entries: usize) -> Log {
 }
 
 /// The log with a compaction in the place of each blank entry: of some versions of some time ago.
-fn compacting(rng: &mut ChaCha8Rng, log: &Log) -> Log {
+pub(in crate::storage) fn compacting(rng: &mut ChaCha8Rng, log: &Log) -> Log {
     let mut other = Log::default();
     for entry in &log.entries {
         match entry.payload.as_ref().unwrap() {

@@ -1,0 +1,4 @@
+//! Target `import` of `dancu::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| dancu::fuzz::run("import", input));
