@@ -66,7 +66,7 @@ use crate::simulated;
 /// What a tick of the simulation is.
 const TICK: Duration = Duration::from_millis(2);
 /// Faults are made for so long, in simulated time.
-const HURT: Duration = Duration::from_secs(20);
+const HURT: Duration = Duration::from_secs(12);
 /// The cluster must be formed, and must be whole again after the last fault, within this simulated time.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Seeds of a usual run.
