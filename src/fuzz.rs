@@ -27,8 +27,11 @@ use crate::domain::{date, identifier, text, validate};
 use crate::proto::{cluster, peer, registry, store};
 use crate::{raft, service, storage};
 
+/// Decodes an input, and panics when a property does not hold.
+pub type Target = fn(&[u8]);
+
 /// What is fuzzed, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("log", of_log),
     ("state", of_state),
     ("peer", of_peer),
@@ -117,11 +120,11 @@ fn of_request(input: &[u8]) {
             drop(request.inspect(service::registry::fuzz::page));
         }
         2 => {
-            drop(valid::<registry::VerifyRequest, _, _>(bytes, |m| validate::subjects(m.subject.as_slice())))
+            drop(valid::<registry::VerifyRequest, _, _>(bytes, |m| validate::subjects(m.subject.as_slice())));
         }
         3 => drop(valid::<registry::ImportRequest, _, _>(bytes, |m| validate::import_chunk(&m.persons))),
         4 => {
-            drop(valid::<registry::ReadPersonRequest, _, _>(bytes, |m| validate::key(m.key.as_ref(), "key")))
+            drop(valid::<registry::ReadPersonRequest, _, _>(bytes, |m| validate::key(m.key.as_ref(), "key")));
         }
         5 => drop(valid(bytes, validate::context_for_write)),
         _ => drop((message::<cluster::Member>(bytes), valid(bytes, validate::read_options))),

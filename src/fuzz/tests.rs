@@ -66,13 +66,7 @@ fn peer_seeds() -> Vec<(u8, Vec<u8>)> {
     let stored = store::StoredMembership { log_id: id, membership: Some(membership.clone()) };
     let applied = store::Applied { log_id: id, membership: Some(stored), ..store::Applied::default() };
     let manifest = store::SnapshotManifest { applied: Some(applied), ..store::SnapshotManifest::default() };
-    let append = peer::AppendRequest {
-        vote,
-        prev: id,
-        entries: vec![entry.clone().into()],
-        commit: id,
-        ..peer::AppendRequest::default()
-    };
+    let append = peer::AppendRequest { vote, prev: id, entries: vec![entry.clone().into()], commit: id };
     let offer = peer::OfferSnapshotRequest { vote, manifest: Some(manifest) };
     vec![
         (0, entry),

@@ -14,6 +14,7 @@ pub enum Fault {
     PauseOne,
     HandOver,
     Snapshot,
+    CutInstall,
     Replace,
     Damage,
     Isolate,
@@ -27,7 +28,9 @@ pub enum Fault {
     Loss,
     PowerOne,
     PowerAll,
+    PowerLog,
     DiskFull,
+    SlowDisk,
     FsyncError,
 }
 
@@ -43,12 +46,13 @@ pub enum Needs {
 }
 
 use Fault::{
-    Bounce, Damage, DiskFull, Flap, FsyncError, HandOver, Hole, Isolate, KillAll, KillLeader, KillOne, Links,
-    Loss, OneWay, PauseLeader, PauseOne, PowerAll, PowerOne, Replace, Ring, Slow, Snapshot, Split,
+    Bounce, CutInstall, Damage, DiskFull, Flap, FsyncError, HandOver, Hole, Isolate, KillAll, KillLeader,
+    KillOne, Links, Loss, OneWay, PauseLeader, PauseOne, PowerAll, PowerLog, PowerOne, Replace, Ring, Slow,
+    SlowDisk, Snapshot, Split,
 };
 
 /// Every fault: its name, what it needs, what it does.
-pub const FAULTS: [(Fault, &str, Needs, &str); 23] = [
+pub const FAULTS: [(Fault, &str, Needs, &str); 26] = [
     (KillLeader, "kill-leader", Needs::Nothing, "the leader is killed (kill -9)"),
     (KillOne, "kill-one", Needs::Nothing, "a node is killed"),
     (KillAll, "kill-all", Needs::Nothing, "all nodes are killed at once"),
@@ -57,6 +61,12 @@ pub const FAULTS: [(Fault, &str, Needs, &str); 23] = [
     (PauseOne, "pause-one", Needs::Nothing, "a node is stopped, then goes on"),
     (HandOver, "hand-over", Needs::Nothing, "the leader is asked to hand over"),
     (Snapshot, "snapshot", Needs::Nothing, "a node is asked for a snapshot"),
+    (
+        CutInstall,
+        "cut-install",
+        Needs::Nothing,
+        "a new node is killed while it receives and installs its first snapshot, at each step in turn",
+    ),
     (Replace, "replace", Needs::Nothing, "a provincial node is removed, emptied and added as a new one"),
     (
         Damage,
@@ -80,7 +90,14 @@ pub const FAULTS: [(Fault, &str, Needs, &str); 23] = [
     (Loss, "loss", Needs::Net, "a node loses one packet in seven"),
     (PowerOne, "power-one", Needs::Disks, "a node's power is cut: what was not synced is gone"),
     (PowerAll, "power-all", Needs::Disks, "the power of all nodes is cut at once"),
-    (DiskFull, "disk-full", Needs::Disks, "a node's disk is full"),
+    (
+        PowerLog,
+        "power-log",
+        Needs::Disks,
+        "the power of a log without a node is cut as soon as it has acknowledged a vote, again and again",
+    ),
+    (DiskFull, "disk-full", Needs::Disks, "a node's disk is full, then there is room again"),
+    (SlowDisk, "slow-disk", Needs::Disks, "each fsync of the leader takes 150 ms more"),
     (
         FsyncError,
         "fsync-error",
@@ -113,12 +130,18 @@ impl Fault {
     /// Whether it holds the process of whom it hits, so that no other fault may touch it meanwhile.
     pub fn holds(self) -> bool {
         matches!(self, KillLeader | KillOne | KillAll | Bounce | PauseLeader | PauseOne)
-            || self.needs() == Needs::Disks
+            || (self.needs() == Needs::Disks && self != PowerLog)
+    }
+
+    /// Whether the process that it hits ends.
+    pub fn ends_process(self) -> bool {
+        matches!(self, KillLeader | KillOne | KillAll | Bounce | Replace | Damage | PowerOne | PowerAll)
+            || matches!(self, DiskFull | FsyncError | CutInstall)
     }
 
     /// Whether it is over as soon as it is made.
     pub fn is_brief(self) -> bool {
-        matches!(self, Bounce | HandOver | Snapshot | Replace | Damage)
+        matches!(self, Bounce | HandOver | Snapshot | CutInstall | Replace | Damage | PowerLog)
     }
 
     fn row(self) -> (Self, &'static str, Needs, &'static str) {

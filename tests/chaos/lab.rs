@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dancu::cli::fleet::Host;
@@ -14,7 +13,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::disks::Disks;
 use super::fault::Fault;
+use super::install::{self, Step};
 use super::net::{self, Net, Rule};
+use super::power_log;
+use super::strace::Injector;
 use super::watch::Watch;
 use crate::harness::{Cluster, PATIENCE, damage, eventually};
 
@@ -27,6 +29,9 @@ pub const NODES: usize = CENTRAL + PROVINCIAL;
 /// How long a failing fsync is waited for, and then that the node leaves service.
 const FSYNC: Duration = Duration::from_secs(10);
 
+/// How long one look at a node's status may take.
+const ANSWER: Duration = Duration::from_millis(500);
+
 /// A directed link: from, to.
 type Link = (usize, usize);
 
@@ -35,6 +40,7 @@ pub struct Lab {
     /// The processes.
     pub cluster: Cluster,
     net: Option<Net>,
+    /// One for each node, and one for a log alone.
     disks: Option<Disks>,
     folder: tempfile::TempDir,
     /// Nodes that a fault has in its hands: no other one touches their process.
@@ -50,7 +56,10 @@ pub struct Active {
     /// Since when.
     pub since: Instant,
     links: Vec<Link>,
-    injector: Option<Child>,
+    injector: Option<Injector>,
+    /// More about what happened.
+    pub detail: String,
+    made: bool,
 }
 
 /// Why a run cannot go on.
@@ -72,7 +81,7 @@ impl Lab {
     pub async fn build(net: bool, disks: bool) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let net = if net { Some(Net::build(NODES)?) } else { None };
-        let disks = if disks { Some(Disks::build(folder.path(), NODES)?) } else { None };
+        let disks = if disks { Some(Disks::build(folder.path(), NODES + 1)?) } else { None };
         let host = |i: usize| Host {
             address: net::address(i),
             data_dir: disks
@@ -88,6 +97,9 @@ impl Lab {
             settings.raft.election_timeout_max_ms = usual.election_timeout_max_ms;
             settings.raft.snapshot_every_entries = 1000;
             settings.raft.keep_entries = 100;
+            // A steady size, so that growth is a leak.
+            settings.raft.request_window_ms = 120_000;
+            settings.history.retention_ms = 120_000;
         })
         .await;
         Ok(Self { cluster, net, disks, folder, held: BTreeSet::new() })
@@ -102,13 +114,17 @@ impl Lab {
         random: &mut ChaCha8Rng,
     ) -> Result<Option<Active>, Trouble> {
         let Some(nodes) = self.choose(fault, watch.look().leader(), others, random) else { return Ok(None) };
-        let mut active = Active { fault, nodes, since: Instant::now(), links: Vec::new(), injector: None };
+        let (since, links_of) = (Instant::now(), links);
+        let (links, injector) = (Vec::new(), None);
+        let mut active = Active { fault, nodes, since, links, injector, detail: String::new(), made: true };
         match fault {
             Fault::HandOver | Fault::Snapshot => self.ask(&active).await,
-            Fault::Replace => self.replace(active.nodes[0]).await?,
+            Fault::Replace => drop(self.replace(active.nodes[0], false).await?),
+            Fault::CutInstall => self.cut_install(&mut active).await?,
             Fault::Damage => self.damage(active.nodes[0]).await?,
+            Fault::PowerLog => tokio::task::block_in_place(|| power_log::cut(self.disks(), NODES))?,
             Fault::Isolate | Fault::Split | Fault::OneWay | Fault::Ring | Fault::Links | Fault::Flap => {
-                active.links = links(fault, &active.nodes, random);
+                active.links = links_of(fault, &active.nodes, random);
                 self.cut_all(&active.links, random, fault).await?;
             }
             _ => self.hit(&mut active)?,
@@ -118,7 +134,7 @@ impl Lab {
 
     /// Takes a fault back. The nodes that it stopped run again and serve. False when it turned out not to have been made.
     pub async fn heal(&mut self, mut active: Active, random: &mut ChaCha8Rng) -> Result<bool, Trouble> {
-        let (fault, mut made) = (active.fault, true);
+        let (fault, mut made) = (active.fault, active.made);
         active.links.shuffle(random);
         for (from, to) in std::mem::take(&mut active.links) {
             self.net().filter(to, &Rule::From(from), false)?;
@@ -126,9 +142,12 @@ impl Lab {
                 pause(random, 20..200).await;
             }
         }
-        if fault == Fault::FsyncError {
-            let injector = active.injector.take();
-            made = self.has_left_service(active.nodes[0], injector).await?;
+        if let Some(injector) = active.injector.take() {
+            made = if fault == Fault::FsyncError {
+                self.has_left_service(active.nodes[0], injector).await?
+            } else {
+                injector.end()?
+            };
         }
         self.restore(&active)?;
         if fault.holds() {
@@ -151,9 +170,15 @@ impl Lab {
         };
         let leading = leader.filter(|node| !self.held.contains(node)).map(|node| vec![node]);
         match fault {
-            Fault::KillLeader | Fault::Bounce | Fault::PauseLeader | Fault::Isolate | Fault::Hole => leading,
+            Fault::KillLeader
+            | Fault::Bounce
+            | Fault::PauseLeader
+            | Fault::Isolate
+            | Fault::Hole
+            | Fault::SlowDisk => leading,
+            Fault::PowerLog => Some(Vec::new()),
             Fault::KillAll | Fault::PowerAll => self.held.is_empty().then_some(free),
-            Fault::Replace | Fault::Damage => {
+            Fault::Replace | Fault::Damage | Fault::CutInstall => {
                 let alone = !others && self.held.is_empty();
                 alone.then(|| vec![random.random_range(CENTRAL..NODES)])
             }
@@ -190,7 +215,8 @@ impl Lab {
                 Fault::Loss => self.net().filter(node, &Rule::Loss, true)?,
                 Fault::Hole => self.net().filter(node, &Rule::Hole, true)?,
                 Fault::DiskFull => self.disks().fill(node, true)?,
-                Fault::FsyncError => active.injector = Some(self.fail_fsync(node)?),
+                Fault::FsyncError => active.injector = Some(self.on_fsync(node, Injector::FAIL)?),
+                Fault::SlowDisk => active.injector = Some(self.on_fsync(node, Injector::DELAY)?),
                 _ => self.cluster.node(node).kill()?,
             }
         }
@@ -260,8 +286,18 @@ impl Lab {
         let _ = tokio::time::timeout(Duration::from_secs(2), asked).await;
     }
 
-    /// Removes a provincial node, empties its folder and adds it again: under a new id.
-    async fn replace(&mut self, node: usize) -> Result<(), Trouble> {
+    /// Replaces a provincial node, and kills it again and again while it receives and installs the snapshot that it needs.
+    async fn cut_install(&mut self, active: &mut Active) -> Result<(), Trouble> {
+        let cuts = self.replace(active.nodes[0], true).await?;
+        active.made = cuts.iter().any(|step| *step < Step::Swapped);
+        let names: Vec<&str> = cuts.into_iter().map(Step::name).collect();
+        active.detail = format!("killed while it was {}", names.join(", "));
+        Ok(())
+    }
+
+    /// Removes a provincial node, empties its folder and adds it again: under a new id. If asked so, the
+    /// installation of its first snapshot is cut; returns where.
+    async fn replace(&mut self, node: usize, cut: bool) -> Result<Vec<Step>, Trouble> {
         let others = self.cluster.client((node + 1) % NODES);
         let name = self.cluster.fleet.nodes[node].name().to_owned();
         let broken = |error: &dyn std::fmt::Debug| Trouble::Broken(format!("replace: {error:?}"));
@@ -283,13 +319,26 @@ impl Lab {
         process.start()?;
         self.serves_again(node, Fault::Replace)?;
         let peer = self.cluster.node(node).peer_address();
-        forming::add(&others, &peer, PATIENCE).await.map_err(|error| broken(&error))?;
+        let mut cuts = Vec::new();
+        if cut {
+            // Behind it the leader purges its log, which then lacks what a new node needs.
+            let _ = tokio::time::timeout(PATIENCE, others.trigger_snapshot()).await;
+            // It may be killed while it is being added: that is finished by asking again.
+            let added = eventually("the addition of a node", PATIENCE, async || {
+                forming::add(&others, &peer, PATIENCE).await.ok()
+            });
+            let (_, cut) = tokio::join!(added, install::cut(self.cluster.node(node)));
+            cuts = cut?;
+            self.serves_again(node, Fault::CutInstall)?;
+        } else {
+            forming::add(&others, &peer, PATIENCE).await.map_err(|error| broken(&error))?;
+        }
         self.cluster.ready(node).await;
         let new = self.cluster.status(node).await.member.unwrap_or_default();
         if new.node_id == old {
             return Err(Trouble::Broken(format!("replace: the new node has the id {old} of the old one")));
         }
-        Ok(())
+        Ok(cuts)
     }
 
     /// Flips a bit of a node's log while it is down. It refuses to start, and is replaced.
@@ -308,52 +357,38 @@ impl Lab {
             Some(status) if status.code().is_none() => {
                 Err(Trouble::Broken(format!("{} ended by {status}", process.name())))
             }
-            Some(_) => self.replace(node).await,
+            Some(_) => self.replace(node, false).await.map(drop),
         }
     }
 
-    /// From now on each fsync of the node fails.
-    fn fail_fsync(&self, node: usize) -> io::Result<Child> {
-        let pid = self.cluster.fleet.nodes[node].pid().unwrap_or_default().to_string();
-        // What an earlier one left must not count for this one.
-        let _ = std::fs::remove_file(self.trace(node));
-        let mut strace = Command::new("strace");
-        strace.arg("-o").arg(self.trace(node));
-        strace.args(["-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range"]);
-        strace.args(["-e", "inject=fsync,fdatasync,sync_file_range:error=EIO", "-p", &pid]);
-        strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    /// From now on each fsync of the node is tampered with.
+    fn on_fsync(&self, node: usize, how: &str) -> io::Result<Injector> {
+        let pid = self.cluster.fleet.nodes[node].pid().unwrap_or_default();
+        Injector::start(pid, how, &self.folder.path().join(format!("fsync-{node}.txt")))
     }
 
     /// After an error of its fsync a node is out of service or has ended, also when the disk works again. False when
     /// it did not come to an error.
-    async fn has_left_service(&mut self, node: usize, injector: Option<Child>) -> Result<bool, Trouble> {
-        let trace = self.trace(node);
-        let failed = || std::fs::read_to_string(&trace).is_ok_and(|text| text.contains("INJECTED"));
+    async fn has_left_service(&mut self, node: usize, injector: Injector) -> Result<bool, Trouble> {
         let deadline = Instant::now() + FSYNC;
-        while !failed() && Instant::now() < deadline {
+        while !injector.has_injected() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        if let Some(mut injector) = injector {
-            let _ = injector.kill();
-            let _ = injector.wait();
-        }
-        let made = failed();
+        let made = injector.end()?;
         let (mut left, deadline) = (!made, Instant::now() + FSYNC);
+        let client = self.cluster.only(node);
         while !left && Instant::now() < deadline {
+            // One that ends while it is asked never answers.
+            let asked = tokio::time::timeout(ANSWER, forming::local_status(&client)).await;
+            let out = asked
+                .is_ok_and(|status| status.is_ok_and(|status| status.state() == NodeState::OutOfService));
+            left = out || self.cluster.node(node).ended()?.is_some();
             tokio::time::sleep(Duration::from_millis(20)).await;
-            let ended = self.cluster.node(node).ended()?.is_some();
-            let status = forming::local_status(&self.cluster.only(node)).await;
-            left = ended || status.is_ok_and(|status| status.state() == NodeState::OutOfService);
         }
         let process = self.cluster.node(node);
         process.kill()?;
         let overlooked = || Trouble::Broken(format!("{} went on after its fsync had failed", process.name()));
         if left { Ok(made) } else { Err(overlooked()) }
-    }
-
-    /// What the node's system calls were answered while its fsync failed.
-    fn trace(&self, node: usize) -> std::path::PathBuf {
-        self.folder.path().join(format!("fsync-{node}.txt"))
     }
 
     fn net(&self) -> &Net {

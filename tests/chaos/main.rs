@@ -6,6 +6,8 @@
 //! fault      the faults by name                              timeline   the run as a picture
 //! nemesis    when which fault begins and ends                picture    the same on the terminal, live
 //! net disks  namespaces, disks that can lose power           watch      who leads, how far each node is
+//! strace     tampers with fsync                              resources  what the nodes take, and what leaks
+//! install    how far a snapshot's installation has come   power_log  a log alone that loses power
 //! ```
 //!
 //! The clients and the judges are those of the integration tests: `tests/workload` and `tests/check`.
@@ -24,11 +26,15 @@ mod fault;
 #[path = "../it/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 mod harness;
+mod install;
 mod lab;
 mod nemesis;
 mod net;
 mod picture;
+mod power_log;
 mod report;
+mod resources;
+mod strace;
 mod timeline;
 mod verdict;
 mod watch;
@@ -54,7 +60,8 @@ use lab::{Lab, Trouble};
 use nemesis::Nemesis;
 use picture::Board;
 use report::Run;
-use verdict::{Outcome, Verdict, judge};
+use resources::Resources;
+use verdict::{Made, Outcome, Verdict, judge};
 use watch::Watch;
 use workload::Workload;
 
@@ -68,6 +75,9 @@ struct Arguments {
     /// How long faults are made.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// A soak of so many hours instead, such as 0.5: in its second half no fault ends a process, and what grows then is a leak.
+    #[arg(long, conflicts_with = "seconds")]
+    hours: Option<f64>,
     /// What the faults and the calls are drawn from; drawn itself when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -119,9 +129,17 @@ impl Arguments {
         }
     }
 
+    /// How long faults are made.
+    fn length(&self) -> Duration {
+        self.hours.map_or(Duration::from_secs(self.seconds), |hours| Duration::from_secs_f64(hours * 3600.0))
+    }
+
     /// The command that repeats the run.
     fn command(&self, seed: u64) -> String {
-        let mut command = format!("scripts/chaos --seconds {} --seed {seed}", self.seconds);
+        let mut command = match self.hours {
+            Some(hours) => format!("scripts/chaos --hours {hours} --seed {seed}"),
+            None => format!("scripts/chaos --seconds {} --seed {seed}", self.seconds),
+        };
         for (flag, on) in [(" --netns", self.netns && !self.disks), (" --disks", self.disks)] {
             command += if on { flag } else { "" };
         }
@@ -164,21 +182,26 @@ async fn run(arguments: &Arguments, faults: Vec<Fault>) -> std::io::Result<Verdi
     let addresses = lab.cluster.fleet.client_addresses();
     let workload = Workload::start(&addresses, GROUPS, seed);
     let begun = workload.begun();
-    let end = begun + Duration::from_secs(arguments.seconds);
+    let end = begun + arguments.length();
+    let calm = arguments.hours.map(|_| arguments.length() / 2);
     let (mut tasks, board) = (JoinSet::new(), Board::default());
     let watch = Watch::start(&addresses, begun, &mut tasks);
+    let resources = Resources::start(&lab.cluster, begun, watch.clone(), &mut tasks);
     if std::io::stderr().is_terminal() && !arguments.json {
         picture::draw(&names, (begun, end), watch.clone(), board.clone(), workload.tally(), &mut tasks);
     }
 
     let random = ChaCha8Rng::seed_from_u64(seed);
-    let mut nemesis = Nemesis::new(faults.clone(), begun, watch.clone(), random);
+    let calm_from = calm.map(|calm| begun + calm);
+    let mut nemesis = Nemesis::new(faults.clone(), begun, calm_from, watch.clone(), random);
     let faults_made = AssertUnwindSafe(nemesis.run(&mut lab, end, |active| board.show(active)));
     // What the harness waits for in vain, it panics about: a finding as any other.
     let ended =
         faults_made.catch_unwind().await.unwrap_or_else(|panic| Err(Trouble::Broken(message(&*panic))));
-    let told = workload.stop(ended.is_ok()).await;
-    let (mut broken, mut lacking) = (Vec::new(), Vec::new());
+    let (table, leaks) = resources.judge(&names, calm.map(|calm| calm.as_secs_f64()));
+    let tally = workload.tally();
+    let mut told = workload.stop(ended.is_ok()).await;
+    let (mut broken, mut lacking) = (leaks, Vec::new());
     match ended {
         Ok(()) => broken.extend(same_everywhere(&lab.cluster).await.err()),
         Err(Trouble::Broken(what)) => broken.push(what),
@@ -187,9 +210,12 @@ async fn run(arguments: &Arguments, faults: Vec<Fault>) -> std::io::Result<Verdi
     tasks.shutdown().await;
     let seconds = begun.elapsed().as_secs_f64();
     let leaders = std::mem::take(&mut watch.look().leaders);
-    let changes = leaders.len().saturating_sub(1);
-    let outcome = judge(&told, &nemesis.past, &faults, changes, seconds, (broken, lacking));
-    let (past, outcome) = (&nemesis.past[..], &outcome);
+    let past = &nemesis.past[..];
+    let leader_changes = leaders.len().saturating_sub(1);
+    let made = Made { past, wanted: &faults, leader_changes, seconds };
+    let mut outcome = judge(&mut told, &tally, &made, (broken, lacking));
+    outcome.resources = table;
+    let outcome = &outcome;
     let run =
         Run { command: &command, seconds, names: &names, told: &told, past, leaders: &leaders, outcome };
     run.write(&arguments.output)?;

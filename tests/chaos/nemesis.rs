@@ -14,6 +14,8 @@ use crate::harness::PATIENCE;
 
 /// Faults at one time.
 const AT_ONCE: usize = 2;
+/// How long beyond its end a run goes on for the faults that it has not made yet.
+const GRACE: Duration = Duration::from_secs(90);
 /// Milliseconds between two steps: long enough for an election, or not.
 const STEP_MS: std::ops::Range<u64> = 200..2500;
 
@@ -28,6 +30,8 @@ pub struct Past {
     pub from: f64,
     /// See `from`.
     pub to: f64,
+    /// More about what happened.
+    pub detail: String,
 }
 
 /// The schedule.
@@ -35,6 +39,10 @@ pub struct Nemesis {
     faults: Vec<Fault>,
     /// Those still to come before each is made once more.
     bag: Vec<Fault>,
+    /// From then on no fault ends a process.
+    calm: Option<Instant>,
+    /// Only what was not made yet is made.
+    ending: bool,
     active: Vec<Active>,
     /// All that is over.
     pub past: Vec<Past>,
@@ -44,12 +52,19 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    /// Will make these faults.
-    pub fn new(faults: Vec<Fault>, begun: Instant, watch: Watch, random: ChaCha8Rng) -> Self {
-        Self { faults, bag: Vec::new(), active: Vec::new(), past: Vec::new(), begun, watch, random }
+    /// Will make these faults; those that end a process only before the instant `calm`.
+    pub fn new(
+        faults: Vec<Fault>,
+        begun: Instant,
+        calm: Option<Instant>,
+        watch: Watch,
+        random: ChaCha8Rng,
+    ) -> Self {
+        let (bag, active, past) = (Vec::new(), Vec::new(), Vec::new());
+        Self { faults, bag, calm, ending: false, active, past, begun, watch, random }
     }
 
-    /// Makes faults until `end`, telling `show` which are under way; then takes all back.
+    /// Makes faults until `end`, and each at least once, telling `show` which are under way; then takes all back.
     ///
     /// # Errors
     /// What the cluster did not survive.
@@ -59,9 +74,9 @@ impl Nemesis {
         end: Instant,
         show: impl Fn(&[Active]),
     ) -> Result<(), Trouble> {
-        while Instant::now() < end {
+        while Instant::now() < end || self.lacks_some(end) {
             let step = Duration::from_millis(self.random.random_range(STEP_MS));
-            tokio::time::sleep(step.min(end.saturating_duration_since(Instant::now()))).await;
+            tokio::time::sleep(step).await;
             let full = self.active.len() == AT_ONCE;
             if full || (!self.active.is_empty() && self.random.random()) {
                 self.heal_one(lab).await?;
@@ -84,8 +99,21 @@ impl Nemesis {
         tokio::time::timeout(PATIENCE, healed).await.map_err(|_| Trouble::Broken(late))
     }
 
+    /// Whether faults are still to be made after the end; no others are made then.
+    fn lacks_some(&mut self, end: Instant) -> bool {
+        let made = |fault: &Fault| self.past.iter().any(|one| one.fault == *fault);
+        self.bag = self.faults.iter().copied().filter(|fault| !made(fault)).collect();
+        self.ending = true;
+        !self.bag.is_empty() && Instant::now() < end + GRACE
+    }
+
     async fn inject_next(&mut self, lab: &mut Lab) -> Result<(), Trouble> {
-        if self.bag.is_empty() {
+        if self.calm.is_some_and(|calm| calm < Instant::now()) {
+            self.calm = None;
+            self.faults.retain(|fault| !fault.ends_process());
+            self.bag.clear();
+        }
+        if self.bag.is_empty() && !self.ending {
             self.bag.clone_from(&self.faults);
             self.bag.shuffle(&mut self.random);
         }
@@ -115,10 +143,10 @@ impl Nemesis {
 
     async fn heal_at(&mut self, lab: &mut Lab, place: usize) -> Result<(), Trouble> {
         let active = self.active.swap_remove(place);
-        let (fault, nodes) = (active.fault, active.nodes.clone());
+        let (fault, nodes, detail) = (active.fault, active.nodes.clone(), active.detail.clone());
         let from = (active.since - self.begun).as_secs_f64();
         if lab.heal(active, &mut self.random).await? {
-            self.past.push(Past { fault, nodes, from, to: self.begun.elapsed().as_secs_f64() });
+            self.past.push(Past { fault, nodes, from, to: self.begun.elapsed().as_secs_f64(), detail });
         }
         Ok(())
     }

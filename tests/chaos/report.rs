@@ -7,11 +7,10 @@ use std::io;
 use std::path::Path;
 
 use super::nemesis::Past;
+use super::resources::Resource;
 use super::timeline::timeline;
 use super::verdict::{Outcome, Verdict};
-use crate::check::search::{Finding, search};
-use crate::check::versions::check;
-use crate::workload::Told;
+use crate::workload::{Told, Wrong};
 
 /// What the report is about.
 pub struct Run<'a> {
@@ -45,11 +44,9 @@ impl Run<'_> {
         fs::write(folder.join("report.md"), self.markdown())?;
         fs::write(folder.join("summary.json"), serde_json::to_string_pretty(self.outcome)? + "\n")?;
         if self.outcome.verdict == Verdict::Broken {
-            for (key, operations) in self.told.history.iter().enumerate() {
-                if !check(operations).is_empty() || matches!(search(operations), Finding::Stuck(_)) {
-                    let lines: Vec<String> = operations.iter().map(ToString::to_string).collect();
-                    fs::write(folder.join(format!("record-{key}.txt")), lines.join("\n") + "\n")?;
-                }
+            for Wrong { key, operations, .. } in &self.told.judged.wrong {
+                let lines: Vec<String> = operations.iter().map(ToString::to_string).collect();
+                fs::write(folder.join(format!("record-{key}.txt")), lines.join("\n") + "\n")?;
             }
         }
         Ok(())
@@ -64,7 +61,13 @@ impl Run<'_> {
             ("answered calls", outcome.operations.to_string()),
             ("acknowledged writes", outcome.writes.to_string()),
             ("writes without an answer", outcome.unknown.to_string()),
-            ("records judged", format!("{} ({} by revisions alone)", outcome.records, outcome.given_up)),
+            (
+                "records judged",
+                format!(
+                    "{} ({} by revisions alone, {} in windows)",
+                    outcome.records, outcome.given_up, self.told.judged.cut
+                ),
+            ),
             ("faults", format!("{}: {}", self.past.len(), faults.join(", "))),
             ("leader changes", outcome.leader_changes.to_string()),
             ("longest write gap", format!("{} ms", outcome.longest_write_gap_ms)),
@@ -83,12 +86,17 @@ impl Run<'_> {
         for (what, value) in self.counts() {
             let _ = writeln!(text, "| {what} | {value} |");
         }
+        text += "\n| node | what it took | start | end | most | growth in an hour |\n|---|---|---:|---:|---:|---:|\n";
+        for Resource { node, what, start, end, most, growth_per_hour } in &self.outcome.resources {
+            let growth = growth_per_hour.map_or("not judged".to_owned(), |growth| format!("{growth:.1}"));
+            let _ = writeln!(text, "| {node} | {what} | {start:.0} | {end:.0} | {most:.0} | {growth} |");
+        }
         text += "\n| from, s | to, s | fault | at | what it does |\n|---:|---:|---|---|---|\n";
         for one in self.past {
             let nodes: Vec<&str> = one.nodes.iter().map(|node| self.names[*node].as_str()).collect();
             let (from, to, nodes) = (one.from, one.to, nodes.join(", "));
-            let _ =
-                writeln!(text, "| {from:.1} | {to:.1} | {} | {nodes} | {} |", one.fault, one.fault.about());
+            let what = if one.detail.is_empty() { one.fault.about() } else { &one.detail };
+            let _ = writeln!(text, "| {from:.1} | {to:.1} | {} | {nodes} | {what} |", one.fault);
         }
         text
     }

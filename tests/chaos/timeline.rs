@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 
 use super::report::Run;
-use crate::check::history::{Answer, NEVER};
+use crate::workload::Pace;
 
 const WIDTH: f64 = 1160.0;
 const LEFT: f64 = 120.0;
 const RATES: f64 = 140.0;
 const LANE: f64 = 34.0;
-/// Seconds that one point of the rates stands for.
-const BUCKET: f64 = 0.5;
+/// Seconds of a bucket of the rates.
+#[expect(clippy::cast_precision_loss, reason = "a small constant")]
+const BUCKET: f64 = Pace::BUCKET_MS as f64 / 1000.0;
+/// Points of the rates at most.
+const POINTS: usize = 1160;
 const LEADS: &str = "#2563eb";
 const HURT: &str = "#dc2626";
 const ANSWERED: &str = "#059669";
@@ -51,23 +54,23 @@ fn count(number: usize) -> f64 {
 
 /// Answered calls a second as a line, writes without an answer as marks below it.
 fn rates(run: &Run, svg: &mut String) {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of buckets")]
-    let bucket = |seconds: f64| (seconds / BUCKET) as usize;
-    let mut answered = vec![0_usize; bucket(run.seconds) + 1];
-    for one in run.told.history.iter().flatten() {
-        #[expect(clippy::cast_precision_loss, reason = "coordinates")]
-        let seconds = |micros: u64| micros as f64 / 1e6;
-        if one.answer == Answer::Unknown || one.end == NEVER {
-            let at = x(run, seconds(one.start));
-            let (top, foot) = (RATES + 22.0, RATES + 30.0);
-            let _ = writeln!(svg, "<path d=\"M{at:.1} {top}V{foot}\" stroke=\"{UNKNOWN}\"/>");
-        } else if let Some(count) = answered.get_mut(bucket(seconds(one.end))) {
-            *count += 1;
-        }
+    let buckets = &run.told.pace.buckets;
+    // One point a pixel at most, whatever the length.
+    let together = buckets.len().div_ceil(POINTS).max(1);
+    let width = BUCKET * count(together);
+    let points: Vec<(u32, u32)> = buckets
+        .chunks(together)
+        .map(|part| part.iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)))
+        .collect();
+    for (i, _) in points.iter().enumerate().filter(|(_, point)| point.1 > 0) {
+        let at = x(run, count(i) * width);
+        let (top, foot) = (RATES + 22.0, RATES + 30.0);
+        let _ = writeln!(svg, "<path d=\"M{at:.1} {top}V{foot}\" stroke=\"{UNKNOWN}\"/>");
     }
-    let most = count(answered.iter().copied().max().unwrap_or(1).max(1));
+    let answered: Vec<f64> = points.iter().map(|point| f64::from(point.0)).collect();
+    let most = answered.iter().copied().fold(1.0, f64::max);
     let points = answered.iter().enumerate().map(|(i, calls)| {
-        let (at, high) = (x(run, count(i) * BUCKET), RATES + 16.0 - RATES * count(*calls) / most);
+        let (at, high) = (x(run, count(i) * width), RATES + 16.0 - RATES * calls / most);
         format!("{at:.1},{high:.1}")
     });
     let points: Vec<String> = points.collect();
@@ -76,7 +79,7 @@ fn rates(run: &Run, svg: &mut String) {
         "<polyline points=\"{}\" fill=\"none\" stroke=\"{ANSWERED}\" stroke-width=\"1.5\"/>",
         points.join(" ")
     );
-    text(svg, LEFT - 8.0, 26.0, &format!("{:.0} calls/s", most / BUCKET), "end");
+    text(svg, LEFT - 8.0, 26.0, &format!("{:.0} calls/s", most / width), "end");
     text(svg, LEFT - 8.0, RATES + 30.0, "no answer", "end");
 }
 

@@ -2,20 +2,19 @@
 //! anything.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use serde::Serialize;
 
 use super::fault::Fault;
 use super::nemesis::Past;
-use crate::check::history::{Answer, Operation};
-use crate::check::search::{Finding, search};
-use crate::check::versions::check;
-use crate::workload::Told;
+use super::resources::Resource;
+use crate::check;
+use crate::workload::{Judged, Tally, Told, Wrong};
 
 /// Answered calls a second that a run must reach; less tells too little.
-const LEAST_RATE: f64 = 20.0;
+const LEAST_RATE: f64 = 10.0;
 /// Part of the records whose search may be given up.
 const GIVEN_UP: f64 = 0.5;
 
@@ -41,11 +40,11 @@ pub struct Outcome {
     /// Records that were judged.
     pub records: usize,
     /// Calls with an answer.
-    pub operations: usize,
+    pub operations: u64,
     /// Those of them that wrote.
-    pub writes: usize,
+    pub writes: u64,
     /// Writes without an answer.
-    pub unknown: usize,
+    pub unknown: u64,
     /// Records whose search was given up; the other judge saw them all.
     pub given_up: usize,
     /// Faults by kind.
@@ -54,25 +53,37 @@ pub struct Outcome {
     pub leader_changes: usize,
     /// The longest time without an acknowledged write, in milliseconds.
     pub longest_write_gap_ms: u64,
+    /// What the nodes took.
+    pub resources: Vec<Resource>,
+}
+
+/// What was done.
+pub struct Made<'a> {
+    /// The faults that were made.
+    pub past: &'a [Past],
+    /// Those that were to be made.
+    pub wanted: &'a [Fault],
+    /// Changes of the leader.
+    pub leader_changes: usize,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// Judges a run. The last argument is what was found broken on the way, and what was lacking.
 pub fn judge(
-    told: &Told,
-    past: &[Past],
-    wanted: &[Fault],
-    leader_changes: usize,
-    seconds: f64,
+    told: &mut Told,
+    tally: &Tally,
+    &Made { past, wanted, leader_changes, seconds }: &Made<'_>,
     (mut broken, mut lacking): (Vec<String>, Vec<String>),
 ) -> Outcome {
     broken.extend(told.strange.iter().take(3).cloned());
-    let (violations, given_up) = judge_histories(&told.history);
-    broken.extend(violations.into_iter().take(10));
+    judge_histories(told);
+    broken.extend(told.judged.wrong.iter().take(10).map(|wrong| wrong.what.clone()));
 
-    let all = || told.history.iter().flatten();
-    let unknown = all().filter(|one| one.answer == Answer::Unknown).count();
-    let operations = all().count() - unknown;
-    let writes = all().filter(|one| matches!(one.answer, Answer::Wrote { .. })).count();
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let (writes, unknown) = (count(&tally.writes), count(&tally.unknown));
+    let operations = writes + count(&tally.reads);
+    let given_up = told.judged.given_up;
     let mut faults = BTreeMap::new();
     for one in past {
         *faults.entry(one.fault.to_string()).or_default() += 1;
@@ -119,36 +130,34 @@ pub fn judge(
         given_up,
         faults,
         leader_changes,
-        longest_write_gap_ms: longest_gap(all()),
+        longest_write_gap_ms: told.pace.longest_gap / 1000,
+        resources: Vec::new(),
     }
 }
 
-/// Both judges on every record, on all processors.
-fn judge_histories(history: &[Vec<Operation>]) -> (Vec<String>, usize) {
-    let (next, given_up) = (AtomicUsize::new(0), AtomicUsize::new(0));
+/// Both judges on every record that was not judged on the way, on all processors.
+fn judge_histories(told: &mut Told) {
+    let (history, next) = (&told.history, AtomicUsize::new(0));
     let work = || {
-        let mut found = Vec::new();
-        while let Some(operations) = history.get(next.fetch_add(1, Ordering::Relaxed)) {
-            found.extend(check(operations).first().map(ToString::to_string));
-            match search(operations) {
-                Finding::Linearizable => {}
-                Finding::Stuck(at) => found.push(format!("no order of the calls explains {at}")),
-                Finding::GaveUp => drop(given_up.fetch_add(1, Ordering::Relaxed)),
+        let mut found = Judged::default();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(operations) = history.get(at) else { return found };
+            let judgement = check::judge(operations);
+            found.given_up += usize::from(judgement.gave_up);
+            if let Some(what) = judgement.broken {
+                let key = u32::try_from(at).unwrap();
+                found.note(Wrong { key, what, operations: operations.clone() });
             }
         }
-        found
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let found = thread::scope(|scope| {
+    let found: Vec<Judged> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    (found, given_up.into_inner())
-}
-
-fn longest_gap<'a>(operations: impl Iterator<Item = &'a Operation>) -> u64 {
-    let wrote = operations.filter(|one| one.writes().is_some() && matches!(one.answer, Answer::Wrote { .. }));
-    let mut ends: Vec<u64> = wrote.map(|one| one.end).collect();
-    ends.sort_unstable();
-    ends.windows(2).map(|pair| (pair[1] - pair[0]) / 1000).max().unwrap_or_default()
+    for one in found {
+        told.judged.given_up += one.given_up;
+        one.wrong.into_iter().for_each(|wrong| told.judged.note(wrong));
+    }
 }

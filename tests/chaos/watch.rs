@@ -69,4 +69,13 @@ impl Seen {
             self.nodes.iter().enumerate().filter_map(|(i, status)| Some((leads(status.as_ref()?)?, i)));
         leaders.max().map(|(_, i)| i)
     }
+
+    /// How many entries each node is behind the one that has applied most; 0 for one that gives no answer.
+    pub fn behind(&self) -> Vec<f64> {
+        let applied = |status: &Option<NodeStatus>| status.as_ref().map(|status| status.applied_index);
+        let most = self.nodes.iter().filter_map(applied).max().unwrap_or_default();
+        #[expect(clippy::cast_precision_loss, reason = "a distance")]
+        let behind = |status| (most - applied(status).unwrap_or(most)) as f64;
+        self.nodes.iter().map(behind).collect()
+    }
 }

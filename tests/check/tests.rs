@@ -8,9 +8,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::growth;
 use super::history::{Answer, Call, NEVER, Operation};
 use super::search::{Finding, search};
-use super::versions::{Rule, check};
+use super::versions::{Rule, check, shown};
+use super::{judge, window};
 
 struct Fixture {
     name: String,
@@ -184,4 +186,88 @@ fn five_hundred_calls_of_eight_clients_are_judged_soon() {
     println!("{} calls searched in {:.0?}", history.len(), begun.elapsed());
     assert_eq!(finding, Finding::Linearizable);
     assert!(check(&history).is_empty());
+}
+
+/// A linearizable read of the record, after everything in the history.
+fn read_after(history: &[Operation], revision: u64, value: u64) -> Operation {
+    let end = history.iter().map(|one| one.end).filter(|end| *end != NEVER).max().unwrap();
+    let answer = Answer::Saw { revision, value, at: revision, within_ms: 0 };
+    Operation { key: 1, process: 999, start: end + 1, end: end + 2, call: Call::Read, answer }
+}
+
+#[test]
+fn a_history_in_windows_is_judged_as_the_whole() {
+    let sound = |history: &[Operation]| judge(history).broken.is_none();
+    let with = |history: &[Operation], read: Operation| [history, &[read]].concat();
+    let (mut accepted, mut rejected, mut cut, mut stay) = (0, 0, 0, 0);
+    for seed in 0..12 {
+        let calls = 24;
+        let history = honest(seed, 6, calls);
+        let newest = history.iter().filter_map(Operation::revision).max().unwrap();
+        // The last read before the cut may find a write whose answer was lost.
+        let any =
+            || (1..=newest + 2).flat_map(|revision| (1..=calls + 1).map(move |value| (revision, value)));
+        for (revision, value) in any() {
+            let whole = with(&history, read_after(&history, revision, value));
+            if !sound(&whole) {
+                continue;
+            }
+            let Some(kept) = window::keep(&whole) else {
+                stay += 1;
+                continue;
+            };
+            assert!(kept.len() <= 1 + UNKNOWN as usize, "seed {seed}: {} calls are kept", kept.len());
+            cut += 1;
+            // A revision that comes after, and all that a read at its edge could show.
+            for (revision, value) in any() {
+                let later = read_after(&whole, revision, value);
+                let (at_once, in_windows) =
+                    (sound(&with(&whole, later.clone())), sound(&with(&kept, later.clone())));
+                assert_eq!(at_once, in_windows, "seed {seed}: {later} after {kept:?}");
+                *(if at_once { &mut accepted } else { &mut rejected }) += 1;
+            }
+        }
+    }
+    println!(
+        "{cut} histories cut, {stay} stay whole; {accepted} later reads accepted by both, {rejected} rejected"
+    );
+    assert!(cut > 10 && accepted > 20 && rejected > 1000);
+}
+
+#[test]
+fn a_write_lost_after_its_window_was_judged_is_found() {
+    let history = honest(3, 4, 40);
+    let (revision, value) = history.iter().filter_map(shown).max().unwrap();
+    let whole = [&history[..], &[read_after(&history, revision, value)]].concat();
+    let kept = window::keep(&whole).unwrap();
+    assert!(judge(&kept).broken.is_none());
+    let older = history.iter().filter_map(shown).filter(|(seen, _)| *seen < revision).max().unwrap();
+    let lost = [&kept[..], &[read_after(&whole, older.0, older.1)]].concat();
+    assert!(check(&lost).iter().any(|violation| violation.rule == Rule::Stale));
+    assert!(matches!(search(&lost), Finding::Stuck(_)));
+    // Where the newest value was never shown, nothing may go.
+    let conflict =
+        Operation { answer: Answer::Conflict { revision: revision + 1 }, ..whole[whole.len() - 1].clone() };
+    assert!(window::keep(&[&history[..], &[conflict]].concat()).is_none());
+}
+
+#[test]
+fn growth_is_told_from_noise_from_waves_and_from_warming_up() {
+    let series = |value: fn(f64) -> f64| {
+        (0..360).map(|i| (f64::from(i) * 5.0, value(f64::from(i)))).collect::<Vec<_>>()
+    };
+    let flat: fn(f64) -> f64 = |i| 300.0 + (i * 12.9898).sin() * 8.0;
+    let wave: fn(f64) -> f64 = |i| 300.0 + i % 30.0;
+    let plateau: fn(f64) -> f64 = |i| 300.0 + i.min(80.0);
+    let leak: fn(f64) -> f64 = |i| 300.0 + i * 0.4 + (i * 12.9898).sin() * 8.0;
+    let stairs: fn(f64) -> f64 = |i| 300.0 + (i / 60.0).floor() * 25.0;
+    for sound in [flat, wave, plateau] {
+        let grown = growth::grown(&series(sound)).unwrap();
+        assert!(!grown.is_leak(96.0, 24.0), "{grown:?}");
+    }
+    for bad in [leak, stairs] {
+        let grown = growth::grown(&series(bad)).unwrap();
+        assert!(grown.is_leak(96.0, 24.0) && grown.by > 50.0, "{grown:?}");
+    }
+    assert!(growth::grown(&series(leak)[..5]).is_none(), "too little to tell");
 }

@@ -215,7 +215,7 @@ impl<'a> Judge<'a> {
 }
 
 /// The revision and value that an answer shows to belong together.
-fn shown(operation: &Operation) -> Option<(u64, u64)> {
+pub fn shown(operation: &Operation) -> Option<(u64, u64)> {
     match (operation.call, operation.answer) {
         (_, Answer::Saw { revision, value, .. }) => Some((revision, value)),
         (Call::Verify { value }, Answer::Verdict { revision, matches: true, .. }) => Some((revision, value)),

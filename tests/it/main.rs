@@ -26,5 +26,5 @@ mod register_tools;
 mod tidy;
 mod tools;
 #[path = "../workload/mod.rs"]
-#[allow(dead_code, reason = "scripts/chaos uses the rest")]
+#[allow(dead_code, unused_imports, reason = "scripts/chaos uses the rest")]
 mod workload;

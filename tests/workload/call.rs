@@ -8,6 +8,8 @@ use dancu::proto::registry::{
     Subject, Verdict, WriteResponse,
 };
 
+use tokio::time::Instant;
+
 use super::super::check::history::{Answer, Call};
 use super::super::harness::api;
 use super::super::harness::people::citizen;
@@ -47,7 +49,9 @@ impl Asker {
 
     /// Asks for an acknowledged write once more, as a client does whose answer was lost.
     pub(super) async fn ask_again(&mut self, node: usize) -> bool {
-        let Some(Done { record, context, patch, value, revision }) = self.done.take() else { return false };
+        let Some(Done { record, context, patch, value, revision, .. }) = self.done.take() else {
+            return false;
+        };
         let (start, call) = (self.shared.now(), Call::Again { value, revision });
         let answer = self.shared.nodes[node].patch(context, patch).await;
         match self.write_answer(answer) {
@@ -72,7 +76,8 @@ impl Asker {
         let answer = client.patch(context.clone(), patch.clone()).await;
         let answer = self.write_answer(answer);
         if let Some(Answer::Wrote { revision }) = answer {
-            self.done = Some(Done { record: record.clone(), context, patch, value, revision });
+            let (record, since) = (record.clone(), Instant::now());
+            self.done = Some(Done { record, context, patch, value, revision, since });
         }
         answer
     }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! a group: 8 clients on 8 records, each record replaced by a new one after 450 calls: as much as a search can take
+//! a record that was replaced: judged at once, and dropped but for what a later answer can contradict
 //! a client: one call after another, at a node of its choice, through the client library with that one node to ask
 //! a write without an answer: may have been applied; who asked goes on under another number
 //! ```
@@ -11,8 +12,10 @@
 
 mod call;
 mod name;
+mod records;
+mod tally;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -21,10 +24,14 @@ use dancu::client::{Client, ClientOptions};
 use dancu::proto::registry::{PatchPerson, PersonKey, RequestContext};
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::check::history::{Answer, Call, NEVER, Operation};
+use records::History;
+pub use records::{Judged, Wrong};
+pub use tally::{Pace, Tally};
 
 const CLIENTS_A_GROUP: u32 = 8;
 const RECORDS_A_GROUP: usize = 8;
@@ -34,6 +41,10 @@ const CALLS_A_RECORD: usize = 450;
 const LIMIT: Duration = Duration::from_secs(3);
 /// The age that a stale read allows.
 const BOUND_MS: u64 = 10_000;
+/// Records that a client remembers having seen: those in use and some before.
+const SEEN: usize = 4 * RECORDS_A_GROUP;
+/// How old an acknowledged write may be that is asked for again: the nodes' window is never shorter.
+const AGAIN: Duration = Duration::from_secs(50);
 /// Pause of a client whose node did not answer.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -50,7 +61,10 @@ struct Shared {
     /// The records in use, by group; an empty place is being filled by one of the clients.
     places: Mutex<Vec<Option<Record>>>,
     /// By the record's number.
-    history: Mutex<Vec<Vec<Operation>>>,
+    history: Mutex<Vec<History>>,
+    judged: Mutex<Judged>,
+    /// Takes the records that have served their time; `None` at the end of the run.
+    closed: UnboundedSender<Option<Record>>,
     /// The records, by number; some were asked for and may never have been made.
     people: Mutex<Vec<PersonKey>>,
     strange: Mutex<Vec<String>>,
@@ -60,23 +74,14 @@ struct Shared {
     over: AtomicBool,
 }
 
-/// What happened so far, for those who look on.
-#[derive(Default)]
-pub struct Tally {
-    /// Answered reads and verifications.
-    pub reads: AtomicU64,
-    /// Acknowledged writes.
-    pub writes: AtomicU64,
-    /// Writes without an answer.
-    pub unknown: AtomicU64,
-    /// Calls that were not done, and said so.
-    pub refused: AtomicU64,
-}
-
 /// All that was asked and told.
 pub struct Told {
-    /// The calls on each record.
+    /// What is still to be judged: for each record its calls, or what was kept of them.
     pub history: Vec<Vec<Operation>>,
+    /// What was judged on the way.
+    pub judged: Judged,
+    /// The calls over time.
+    pub pace: Pace,
     /// Answers that nothing explains.
     pub strange: Vec<String>,
 }
@@ -101,11 +106,14 @@ fn client(address: &str) -> Client {
 impl Workload {
     /// Starts groups of clients of the nodes at these addresses.
     pub fn start(addresses: &[String], groups: u32, seed: u64) -> Self {
+        let (closed, records) = unbounded_channel();
         let shared = Arc::new(Shared {
             begun: Instant::now(),
             nodes: addresses.iter().map(|address| client(address)).collect(),
             places: Mutex::new(vec![None; groups as usize * RECORDS_A_GROUP]),
             history: Mutex::default(),
+            judged: Mutex::default(),
+            closed,
             people: Mutex::default(),
             strange: Mutex::default(),
             tally: Arc::default(),
@@ -114,6 +122,7 @@ impl Workload {
             over: AtomicBool::new(false),
         });
         let mut clients = JoinSet::new();
+        clients.spawn(records::close(shared.clone(), records));
         for number in 0..groups * CLIENTS_A_GROUP {
             let random = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number.into()));
             let group = (number / CLIENTS_A_GROUP) as usize;
@@ -136,6 +145,7 @@ impl Workload {
     /// Lets each client finish its call, then reads every record at every node once more, if all nodes are there.
     pub async fn stop(mut self, all_there: bool) -> Told {
         self.shared.over.store(true, Ordering::Relaxed);
+        let _ = self.shared.closed.send(None);
         while let Some(ended) = self.clients.join_next().await {
             ended.unwrap();
         }
@@ -146,8 +156,11 @@ impl Workload {
         while let Some(ended) = readers.join_next().await {
             ended.unwrap();
         }
+        let history = std::mem::take(&mut *lock(&self.shared.history));
         Told {
-            history: std::mem::take(&mut *lock(&self.shared.history)),
+            history: history.into_iter().map(|record| record.operations).collect(),
+            judged: std::mem::take(&mut *lock(&self.shared.judged)),
+            pace: lock(&self.shared.tally.pace).clone(),
             strange: std::mem::take(&mut *lock(&self.shared.strange)),
         }
     }
@@ -183,18 +196,12 @@ impl Shared {
     }
 
     fn add(&self, operation: Operation) {
-        lock(&self.history)[operation.key as usize].push(operation);
+        self.tally.count(&operation);
+        lock(&self.history)[operation.key as usize].operations.push(operation);
     }
 
     fn is_full(&self, key: u32) -> bool {
-        lock(&self.history)[key as usize].len() >= CALLS_A_RECORD
-    }
-
-    fn new_key(&self) -> u32 {
-        lock(&self.people).push(PersonKey::default());
-        let mut history = lock(&self.history);
-        history.push(Vec::new());
-        u32::try_from(history.len() - 1).unwrap()
+        lock(&self.history)[key as usize].operations.len() >= CALLS_A_RECORD
     }
 }
 
@@ -205,6 +212,7 @@ struct Done {
     patch: PatchPerson,
     value: u64,
     revision: u64,
+    since: Instant,
 }
 
 /// One client.
@@ -214,7 +222,7 @@ struct Asker {
     random: ChaCha8Rng,
     process: u32,
     /// What it saw last of each record: revision and value.
-    seen: HashMap<u32, (u64, u64)>,
+    seen: BTreeMap<u32, (u64, u64)>,
     /// The newest revision of the registry that it knows of.
     newest: u64,
     done: Option<Done>,
@@ -223,7 +231,7 @@ struct Asker {
 impl Asker {
     fn new(shared: Arc<Shared>, group: usize, random: ChaCha8Rng) -> Self {
         let process = shared.process();
-        Self { shared, group, random, process, seen: HashMap::new(), newest: 1, done: None }
+        Self { shared, group, random, process, seen: BTreeMap::new(), newest: 1, done: None }
     }
 
     /// Makes its own record first, then asks about those of the group.
@@ -239,13 +247,14 @@ impl Asker {
                 None => self.ask_again(node).await,
                 Some(call) => self.ask(node, &record, call).await,
             };
+            self.shared.asking(record.key, false);
             if !answered {
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
-    /// The record at a place; one that has served its time is replaced first.
+    /// The record at a place, with a call on it begun; one that has served its time is replaced first.
     async fn take_if_full(&mut self, place: usize) -> Option<Record> {
         let shared = self.shared.clone();
         let record = {
@@ -253,13 +262,18 @@ impl Asker {
             let record = places[place].clone();
             if record.as_ref().is_some_and(|record| shared.is_full(record.key)) {
                 places[place] = None;
-            } else if record.is_some() {
-                return record;
+            } else if let Some(record) = record {
+                shared.asking(record.key, true);
+                return Some(record);
             }
             record
         };
         match record {
-            Some(_) => self.fill(place).await,
+            Some(record) => {
+                // At the end of the run nobody listens, and what is open is judged as a whole.
+                let _ = shared.closed.send(Some(record));
+                self.fill(place).await;
+            }
             // Somebody else is at it.
             None => tokio::time::sleep(PAUSE).await,
         }
@@ -288,7 +302,7 @@ impl Asker {
             4 => Call::Stale { bound_ms: BOUND_MS },
             5 => Call::AtLeast { revision: self.newest },
             6 | 7 if found > 0 => Call::Verify { value: found },
-            8 if self.done.is_some() => return None,
+            8 if self.done.as_ref().is_some_and(|done| done.since.elapsed() < AGAIN) => return None,
             _ => Call::Read,
         })
     }
@@ -297,12 +311,6 @@ impl Asker {
     fn note(&mut self, key: u32, start: u64, call: Call, answer: Answer) {
         let end = if answer == Answer::Unknown { NEVER } else { self.shared.now() };
         self.shared.add(Operation { key, process: self.process, start, end, call, answer });
-        let count = match answer {
-            Answer::Wrote { .. } | Answer::Conflict { .. } | Answer::Taken => &self.shared.tally.writes,
-            Answer::Unknown => &self.shared.tally.unknown,
-            _ => &self.shared.tally.reads,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
         match (call, answer) {
             (
                 Call::Create { value } | Call::Patch { value } | Call::PatchIf { value, .. },
@@ -317,6 +325,9 @@ impl Asker {
             }
             (_, Answer::Unknown) => self.process = self.shared.process(),
             _ => {}
+        }
+        while self.seen.len() > SEEN {
+            self.seen.pop_first();
         }
     }
 }

@@ -44,5 +44,9 @@ pub(crate) fn seeds() -> [Vec<u8>; 3] {
     let vote = Vote { term: 3, node_id: 2, committed: true };
     let entry = crate::proto::store::Entry { log_id: Some(id), payload: None };
     let promise = mark::Promise { writes: 9, vote: Some(vote), last: Some(id) };
-    [codec::seal(&entry.encode_to_vec()), codec::encode(&vote), mark::slot(4, &promise).unwrap()]
+    [
+        codec::seal(&entry.encode_to_vec()),
+        codec::encode(&vote),
+        mark::slot(4, &promise).expect("it fits a slot"),
+    ]
 }

@@ -169,9 +169,9 @@ impl IoThread {
         let promise =
             Promise { writes: shared.table.writes(), vote: self.on_disk.vote, last: self.on_disk.last };
         if tally.vote {
-            self.mark.replace(promise)?
+            self.mark.replace(promise)?;
         } else {
-            self.mark.raise(promise)?
+            self.mark.raise(promise)?;
         }
         reached(Failpoint::LogDurable);
         Ok(())

@@ -142,10 +142,11 @@ pub(super) fn receive(run: &Run, id: LogId, state: &StateStore) -> Result<Snapsh
     }
 }
 
+/// Does nothing unless the test started it that kills it.
 #[test]
-#[ignore = "started by the test that kills it"]
 fn runs_a_script() {
-    let run = Run(PathBuf::from(std::env::var(FOLDER).expect("the folder of a run")));
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let run = Run(PathBuf::from(folder));
     let script = Script::new(super::seed());
     let data = DataDir::open(&run.data(), "node-1").unwrap();
     data.adopt(identity()).unwrap();

@@ -134,7 +134,7 @@ impl Walk {
         let run = Run(self.root.path().join(number.to_string()));
         copy_folder(&self.prepared.0, &run.0);
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "storage::tests::child::runs_a_script", "--ignored", "--nocapture"]);
+        command.args(["--exact", "storage::tests::child::runs_a_script", "--nocapture"]);
         command.env(child::FOLDER, &run.0).env("DANCU_SEED", self.seed.to_string()).stdin(Stdio::null());
         if let Some((point, pass)) = kill.0 {
             command.env("DANCU_FAILPOINT", format!("{}:{pass}", point.name()));
