@@ -321,7 +321,7 @@ fn simulated_clusters_keep_their_promises() {
             nemesis::FAULTS.iter().filter(|fault| !total.faults.contains_key(fault.name())).collect();
         assert!(missing.is_empty(), "never made: {missing:?}");
         assert!(total.leaders > 2 * many, "{} leaders in {many} runs", total.leaders);
-        assert!(total.installs > many / 2, "{} snapshots installed in {many} runs", total.installs);
+        assert!(total.installs > many / 5, "{} snapshots installed in {many} runs", total.installs);
         assert!(total.operations > 200 * many, "{} calls answered in {many} runs", total.operations);
     }
 }
