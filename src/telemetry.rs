@@ -3,19 +3,32 @@
 //! Log lines go to standard error, as text or JSON, with the fields of the spans they were written in: a request id
 //! given by a client is thus on every line about it, on every node. ERROR means that a person must look.
 //!
+//! A thread of its own writes them. When whoever reads standard error stops doing so, up to 16,384 lines wait for it and
+//! further ones are dropped and counted: a log that nobody takes must not stop a node (etcd issue 22214).
+//!
 //! A panic stops the process. Without that, one in a request handler would reach the client as CANCELLED and leave a
 //! node half alive. The hook prints where it happened and not what was said: the message of a panic may hold the
 //! value that caused it, and that may be a citizen's.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{LogConfig, LogFormat, Problem};
+
+/// Lines that wait for the thread that writes them; further ones are dropped.
+const WAITING_LINES: usize = 16_384;
+
+/// The thread that writes the log, while there is one.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+/// Lines that were dropped.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Sets up the log and the panic hook for the whole process. For `main`, once: a second call changes nothing.
 ///
@@ -24,17 +37,38 @@ use crate::config::{LogConfig, LogFormat, Problem};
 pub fn init(log: &LogConfig) -> Result<(), Problem> {
     let filter = log.filter()?;
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = Registry::default().with(layer(log.format, filter, colours, io::stderr));
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES);
+    let (lines, writer) = builder.thread_name("log").finish(io::stderr());
+    let dropped = lines.error_counter();
+    let subscriber = Registry::default().with(layer(log.format, filter, colours, lines));
     // Fails only when a log is already set up: then that one stays.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        let _ = DROPPED.set(dropped);
+        *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+    }
     abort_on_panic();
     Ok(())
+}
+
+/// Waits until the lines of the log are written, for about a second at most, and ends the thread that writes them: for
+/// the end of the process.
+pub fn flush() {
+    // Another thread that holds the lock is doing the same.
+    if let Ok(mut writer) = WRITER.try_lock() {
+        *writer = None;
+    }
+}
+
+/// Lines of the log that were dropped because nobody took the ones before.
+pub fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64)
 }
 
 /// From here on a panic on any thread prints its place and ends the process with SIGABRT.
 pub fn abort_on_panic() {
     std::panic::set_hook(Box::new(|info| {
-        // Not through the log: whatever panicked may hold its lock.
+        flush();
+        // Not through the log: it may be what panicked.
         let _ = writeln!(io::stderr(), "{}", describe(info));
         #[expect(clippy::disallowed_methods, reason = "the one place")]
         std::process::abort();

@@ -91,7 +91,9 @@ enum Command {
 pub fn main() -> ExitCode {
     crate::telemetry::abort_on_panic();
     let cli = Cli::from_arg_matches(&help::grouped(Cli::command()).get_matches());
-    match run(cli.unwrap_or_else(|error| error.exit())) {
+    let outcome = run(cli.unwrap_or_else(|error| error.exit()));
+    crate::telemetry::flush();
+    match outcome {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("dancu: {failure}");

@@ -11,6 +11,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::telemetry;
+
 /// Collects from `/proc/self`.
 #[derive(Debug)]
 pub(super) struct Process;
@@ -42,6 +44,14 @@ impl Collector for Process {
             let name = "process_written_bytes";
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        let counter = ConstCounter::new(telemetry::dropped_lines());
+        let help = "Lines of the log that were dropped because nobody read those before";
+        counter.encode(encoder.encode_descriptor(
+            "log_lines_dropped",
+            help,
+            None,
+            counter.metric_type(),
+        )?)?;
         let counter = ConstCounter::new(cpu_seconds());
         let help = "Processor time the process has used";
         counter.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, counter.metric_type())?)
