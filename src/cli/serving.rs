@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -16,6 +17,9 @@ use crate::http::{self, StatusSource};
 use crate::metrics::Metrics;
 use crate::raft::Node;
 use crate::service;
+
+/// File descriptors besides those of clients: files of the stores, other nodes, HTTP.
+const OTHER_DESCRIPTORS: u64 = 1024;
 
 /// A node that serves.
 pub struct Serving {
@@ -32,6 +36,7 @@ impl Serving {
     /// # Errors
     /// A fault that names the port or the folder and says what to do.
     pub async fn start(mut config: NodeConfig) -> Result<Self, Failure> {
+        allow_descriptors(config.limits.max_connections);
         let clients = listen("client_listen", config.client_listen).await?;
         let http = match config.http_listen {
             Some(address) => Some(listen("http_listen", address).await?),
@@ -93,6 +98,22 @@ impl Serving {
             http.abort();
         }
         self.node
+    }
+}
+
+/// Raises the process' limit of file descriptors as far as it may itself: systems start with 1,024, for the sake of old
+/// programs that use select(2).
+fn allow_descriptors(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of file descriptors stays as it was");
+    }
+    let wanted = connections as u64 + OTHER_DESCRIPTORS;
+    if let Some(current) = getrlimit(Resource::Nofile).current.filter(|current| *current < wanted) {
+        tracing::warn!(
+            "this process may have {current} file descriptors and limits.max_connections asks for {wanted}: raise the limit \
+             (ulimit -n, LimitNOFILE=), or lower limits.max_connections"
+        );
     }
 }
 

@@ -131,6 +131,9 @@ documented! {
         pub write_queue_commands: usize,
         /// The same, by size, in bytes. Default: 67108864.
         pub write_queue_bytes: usize,
+        /// The same, by time: how long the next write would wait at the pace of the last ones, in milliseconds. As many
+        /// as fit into one entry may always wait. Default: 200.
+        pub write_queue_ms: u64,
     }
 
     /// Memory given to the stores.
@@ -162,6 +165,12 @@ documented! {
     pub struct LimitsConfig {
         /// Largest request that is read, in bytes. Default: 4194304.
         pub max_message_bytes: usize,
+        /// Connections of clients at once; a further one is closed as it comes. Each takes a file descriptor.
+        /// Default: 4096.
+        pub max_connections: usize,
+        /// How long a client may leave an answer, or a part of a stream of answers, unread before its connection is ended, in
+        /// milliseconds. Default: 30000.
+        pub max_unread_ms: u64,
         /// Requests being served at once; further ones are refused with RESOURCE_EXHAUSTED. Default: 4096.
         pub max_requests_in_flight: usize,
         /// Time given to a request that names no deadline, in milliseconds. Default: 5000.
@@ -215,6 +224,7 @@ impl Default for RaftConfig {
             request_window_ms: 3_600_000,
             write_queue_commands: 4096,
             write_queue_bytes: 64 << 20,
+            write_queue_ms: 200,
         }
     }
 }
@@ -229,6 +239,8 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             max_message_bytes: 4 << 20,
+            max_connections: 4096,
+            max_unread_ms: 30_000,
             max_requests_in_flight: 4096,
             default_deadline_ms: 5000,
             max_deadline_ms: 60_000,

@@ -85,7 +85,8 @@ impl RaftConfig {
         within("max_entry_bytes", self.max_entry_bytes as u64, 1 << 10, 16 << 20)?;
         within("request_window_ms", self.request_window_ms, 60_000, 7 * 86_400_000)?;
         within("write_queue_commands", self.write_queue_commands as u64, 1, 1 << 20)?;
-        within("write_queue_bytes", self.write_queue_bytes as u64, self.max_entry_bytes as u64, 1 << 40)
+        within("write_queue_bytes", self.write_queue_bytes as u64, self.max_entry_bytes as u64, 1 << 40)?;
+        within("write_queue_ms", self.write_queue_ms, 1, 3_600_000)
     }
 }
 
@@ -125,6 +126,8 @@ impl LimitsConfig {
                 "is more than raft.write_queue_bytes: a write of that size could never be taken; lower it",
             ));
         }
+        within("max_connections", self.max_connections as u64, 1, 1 << 20)?;
+        within("max_unread_ms", self.max_unread_ms, 100, 3_600_000)?;
         within("max_requests_in_flight", self.max_requests_in_flight as u64, 1, 1 << 20)?;
         within("default_deadline_ms", self.default_deadline_ms, 1, self.max_deadline_ms)?;
         within("max_deadline_ms", self.max_deadline_ms, 1, 3_600_000)

@@ -143,6 +143,12 @@ metrics! {
     /// Milliseconds by which this node's data may be behind, as of its last round.
     staleness_bound_ms ("staleness_bound_ms"): Gauge = Gauge::default();
 
+    /// Connections of clients.
+    connections ("connections"): Gauge = Gauge::default();
+    /// Connections of clients that were closed at once because there were too many.
+    connections_refused_total ("connections_refused"): Counter = Counter::default();
+    /// Connections of clients that were ended because an answer was not read.
+    unread_total ("unread"): Counter = Counter::default();
     /// Calls of the client API, by method and status.
     grpc_requests_total ("grpc_requests"): Family<CallLabels, Counter> = Family::default();
     /// Seconds that calls of the client API took, by method.

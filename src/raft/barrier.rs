@@ -38,6 +38,10 @@ pub(super) const ATTEMPT: Duration = Duration::from_secs(1);
 /// Pause after a failed attempt, unless a new leader shows up sooner.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Readers that may stand before the next round; whoever comes then waits for room, within its own deadline. Without a
+/// bound, readers with short deadlines would pile up behind a round that takes long.
+const ARRIVALS: usize = 1024;
+
 /// Someone who waits for a round.
 type Waiter = oneshot::Sender<()>;
 
@@ -62,7 +66,7 @@ pub struct Rounds {
 /// Joins readers into rounds. Cheap to clone.
 #[derive(Clone)]
 pub struct Barrier {
-    arrivals: mpsc::UnboundedSender<Waiter>,
+    arrivals: mpsc::Sender<Waiter>,
     state: StateStore,
     confirmed: Arc<Mutex<Confirmed>>,
 }
@@ -70,7 +74,7 @@ pub struct Barrier {
 impl Barrier {
     /// Starts the task that runs the rounds; it ends when the last handle is dropped.
     pub fn start(rounds: Rounds) -> Self {
-        let (arrivals, waiting) = mpsc::unbounded_channel();
+        let (arrivals, waiting) = mpsc::channel(ARRIVALS);
         let (state, confirmed) = (rounds.state.clone(), Arc::new(Mutex::default()));
         tokio::spawn(run(Arc::new(rounds), waiting, confirmed.clone()));
         Self { arrivals, state, confirmed }
@@ -80,8 +84,8 @@ impl Barrier {
     /// `deadline` came first.
     pub async fn pass(&self, deadline: Instant) -> bool {
         let (waiter, passed) = oneshot::channel();
-        self.arrivals.send(waiter).is_ok()
-            && matches!(tokio::time::timeout_at(deadline, passed).await, Ok(Ok(())))
+        let pass = async { self.arrivals.send(waiter).await.is_ok() && passed.await.is_ok() };
+        tokio::time::timeout_at(deadline, pass).await.unwrap_or(false)
     }
 
     /// The age bound of local state; `None` when no round has passed yet.
@@ -95,11 +99,7 @@ fn lock(confirmed: &Mutex<Confirmed>) -> MutexGuard<'_, Confirmed> {
     confirmed.lock().expect("no holder of this lock panics")
 }
 
-async fn run(
-    rounds: Arc<Rounds>,
-    mut arrivals: mpsc::UnboundedReceiver<Waiter>,
-    confirmed: Arc<Mutex<Confirmed>>,
-) {
+async fn run(rounds: Arc<Rounds>, mut arrivals: mpsc::Receiver<Waiter>, confirmed: Arc<Mutex<Confirmed>>) {
     let mut voters = Confirmations::default();
     while let Some(first) = arrivals.recv().await {
         let mut waiters = vec![first];

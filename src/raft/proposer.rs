@@ -6,9 +6,13 @@
 //!
 //! There is no timer: an idle leader proposes the first command at once, a busy one proposes as many as have gathered
 //! meanwhile. A command whose caller has gone is left out as long as it was not proposed.
+//!
+//! The queue is bounded by commands, by bytes, and by time: when more writes come than can be made, those that are taken
+//! still get their answers soon and the others hear at once that they should come back later.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openraft::errors::{ClientWriteError, RaftError};
 use prost::Message;
@@ -35,6 +39,10 @@ struct Waiting {
 pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
+    pace: Arc<Pace>,
+    max_wait: Duration,
+    /// As many may wait whatever the pace: it is known only while more wait than fit into one entry.
+    always: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -43,14 +51,18 @@ impl Proposer {
     pub fn start(raft: Raft, config: RaftConfig, metrics: Arc<Metrics>) -> Self {
         let (queue, waiting) = mpsc::channel(config.write_queue_commands);
         let room = Arc::new(Semaphore::new(config.write_queue_bytes.min(Semaphore::MAX_PERMITS)));
+        let pace = Arc::new(Pace::default());
+        let max_wait = Duration::from_millis(config.write_queue_ms);
+        let always = config.max_commands_per_entry;
         let worker = Worker {
             raft,
+            pace: pace.clone(),
             in_flight: Arc::new(Semaphore::new(config.max_entries_in_flight)),
             config,
             metrics: metrics.clone(),
         };
         tokio::spawn(worker.run(waiting));
-        Self { queue, room, metrics }
+        Self { queue, room, pace, max_wait, always, metrics }
     }
 
     /// Proposes a command here and waits for its reply until `deadline`.
@@ -58,6 +70,10 @@ impl Proposer {
     /// # Errors
     /// See [`ProposeError`]: only `NotLeader` and `Overloaded` say that nothing was left behind.
     pub async fn submit(&self, command: Command, deadline: Instant) -> Result<Reply, ProposeError> {
+        let waiting = self.depth();
+        if waiting >= self.always && self.pace.wait_of(waiting) > self.max_wait {
+            return Err(self.overloaded());
+        }
         let (reply, answer) = oneshot::channel();
         let bytes = command.encoded_len();
         let share =
@@ -71,7 +87,7 @@ impl Proposer {
                 }
             },
         )?;
-        self.metrics.write_queue_depth.set(self.depth());
+        self.metrics.write_queue_depth.set(self.depth() as u64);
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
@@ -86,13 +102,38 @@ impl Proposer {
         ProposeError::Overloaded
     }
 
-    fn depth(&self) -> u64 {
-        (self.queue.max_capacity() - self.queue.capacity()) as u64
+    fn depth(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
+/// How fast commands leave a queue in which more wait than fit into one entry.
+#[derive(Default)]
+struct Pace {
+    /// Nanoseconds that one took, of late; 0 when that is not known.
+    per_command: AtomicU64,
+}
+
+impl Pace {
+    /// How long a command waits that finds `waiting` before it; nothing when that is not known.
+    fn wait_of(&self, waiting: usize) -> Duration {
+        Duration::from_nanos(self.per_command.load(Ordering::Relaxed).saturating_mul(waiting as u64))
+    }
+
+    /// `commands` left the queue in a time in which it was never empty; `None` when it was.
+    fn note(&self, commands: usize, busy: Option<Duration>) {
+        // What was measured before a pause says nothing about now.
+        let Some(busy) = busy else { return self.per_command.store(0, Ordering::Relaxed) };
+        let latest = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX) / (commands.max(1) as u64);
+        let before = self.per_command.load(Ordering::Relaxed);
+        let now = if before == 0 { latest } else { before / 4 * 3 + latest / 4 };
+        self.per_command.store(now, Ordering::Relaxed);
     }
 }
 
 struct Worker {
     raft: Raft,
+    pace: Arc<Pace>,
     in_flight: Arc<Semaphore>,
     config: RaftConfig,
     metrics: Arc<Metrics>,
@@ -101,6 +142,8 @@ struct Worker {
 impl Worker {
     async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut held = None;
+        // Since when the queue has not been empty.
+        let mut busy: Option<Instant> = None;
         loop {
             let Some(first) = (match held.take() {
                 Some(waiting) => Some(waiting),
@@ -111,7 +154,9 @@ impl Worker {
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
             let (batch, too_much) = self.gather(first, &mut queue);
             self.metrics.write_queue_depth.set(queue.len() as u64);
+            self.pace.note(batch.len(), busy.map(|since| since.elapsed()));
             held = too_much;
+            busy = (held.is_some() || !queue.is_empty()).then(Instant::now);
             if !batch.is_empty() {
                 self.propose(batch, permit);
             }
@@ -204,5 +249,24 @@ fn propose_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> 
         RaftError::APIError(other) => ProposeError::Unknown(other.to_string()),
         // It may have been appended, and sent, before Raft ended.
         RaftError::Fatal(fatal) => ProposeError::Unknown(fatal.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_is_told_from_the_pace_while_there_is_one() {
+        let pace = Pace::default();
+        let ms = Duration::from_millis;
+        assert_eq!(pace.wait_of(1_000), Duration::ZERO, "nothing is known yet");
+        pace.note(100, Some(ms(100)));
+        assert_eq!(pace.wait_of(250), ms(250));
+        // Four times as slow once: the pace follows by a quarter.
+        pace.note(100, Some(ms(500)));
+        assert_eq!(pace.wait_of(250), ms(500));
+        pace.note(256, None);
+        assert_eq!(pace.wait_of(1_000), Duration::ZERO, "the queue was empty: what was measured is over");
     }
 }

@@ -1,6 +1,7 @@
 //! The gRPC server for services and operators. What happens to a request:
 //!
 //! ```text
+//! connections          at most N, each of a client that reads its answers      connections.rs
 //! HTTP/2 limits        streams, header size, message size, keepalive           serve() below
 //! observe              span with a correlation id, metrics, size errors        observe.rs
 //! admission            at most N requests at once, the rest is refused         call.rs
@@ -25,9 +26,11 @@
 //! * **No personal data leaves but in an answer.** Spans, metrics and statuses hold ids of requests and agencies, names
 //!   of fields and methods, never their values.
 //!
-//! | HTTP/2 limit | value | why |
+//! | limit of the transport | value | why |
 //! |---|---|---|
 //! | largest request | `limits.max_message_bytes` | memory of one request |
+//! | connections | `limits.max_connections` | descriptors and memory; a further one is closed at once |
+//! | an answer nobody reads | `limits.max_unread_ms` | it stays in memory: its connection is ended |
 //! | streams on one connection | 1,024 | one client cannot take all of `limits.max_requests_in_flight` |
 //! | header list | 16 KiB | headers are read before anything is checked |
 //! | reset streams pending | 32 | rapid-reset floods |
@@ -40,6 +43,7 @@
 mod access;
 mod call;
 mod cluster;
+mod connections;
 mod credentials;
 mod deadline;
 mod health;
@@ -60,7 +64,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -146,6 +150,9 @@ pub(crate) async fn serve_on<I: Connection>(
     let _stop = shared.stopping.clone().drop_guard();
     let stopping = shared.stopping.clone();
     let router = builder(limits).add_routes(routes(&shared)?);
+    let connections = connections::Connections::new(limits, &shared.metrics);
+    let incoming = incoming
+        .filter_map(move |accepted| std::future::ready(accepted.map(|io| connections.admit(io)).transpose()));
     let server = router.serve_with_incoming_shutdown(incoming, shared.stopping.clone().cancelled_owned());
     tokio::pin!(server);
     tokio::select! {

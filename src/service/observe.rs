@@ -1,5 +1,5 @@
-//! The layer around all services: a span with a correlation id, the metrics of each call, and the errors that tonic
-//! gives by itself put into this API's terms.
+//! The layer around all services: a span with a correlation id, the metrics of each call, the errors that tonic gives by
+//! itself put into this API's terms, and an eye on whether the answer is read (connections.rs).
 //!
 //! The correlation id is the caller's `dancu-correlation-id`, else the request id, else a new one. Ids reach a span only
 //! after they were checked to be short and printable, so that nobody writes lines into the log. The method of a span or
@@ -20,6 +20,7 @@ use tonic::service::Routes;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::connections::{Unread, Watched};
 use super::status;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
@@ -114,6 +115,7 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
         span.record("correlation_id", correlation);
         request.extensions_mut().insert(Correlated);
     }
+    let unread = request.extensions_mut().remove::<Arc<Unread>>();
     let mut record =
         (!matches!(method, IMPORT | VERIFY_STREAM)).then(|| Record::start(&observer.metrics, method));
     let response = next.run(request).instrument(span.clone()).await;
@@ -123,7 +125,10 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
         let (code, elapsed) = (name(record.code), record.started.elapsed());
         span.in_scope(|| tracing::debug!(code, ?elapsed, "answered"));
     }
-    response
+    match unread {
+        Some(unread) => response.map(|body| Watched::body(body, unread)),
+        None => response,
+    }
 }
 
 /// The caller's correlation id, if it is one.

@@ -1,5 +1,6 @@
 //! The server in front of a real node: one voter in a folder of its own, asked over TCP with the generated clients.
 
+mod connections;
 mod members;
 mod units;
 mod verification;
@@ -44,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A node and its server.
 pub(super) struct Server {
     pub(super) node: Arc<Node>,
+    metrics: Arc<Metrics>,
+    address: String,
     channel: Channel,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -65,11 +68,11 @@ impl Server {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn({
-            let node = node.clone();
+            let (node, metrics) = (node.clone(), metrics.clone());
             async move { service::serve(node, listener, &limits, metrics, async { drop(stopped.await) }).await }
         });
-        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
-        Self { node, channel, stop, serving, _folder: folder }
+        let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
+        Self { node, metrics, address, channel, stop, serving, _folder: folder }
     }
 
     /// A cluster of one node, ready to serve.

@@ -1,0 +1,105 @@
+//! How many connections there may be, and what becomes of clients that do not read their answers.
+
+use tonic::transport::Endpoint;
+
+use super::*;
+use crate::proto::registry::{VerifyStreamRequest, VerifyStreamResponse};
+
+/// How long an answer may stay unread in these tests.
+const UNREAD: Duration = Duration::from_millis(400);
+
+fn request(sequence: u64) -> VerifyStreamRequest {
+    let claim = Claim {
+        attribute: Attribute::GivenName.into(),
+        value: Some(claim::Value::Text("An".to_owned())),
+        ..Claim::default()
+    };
+    let subject = Subject { key: Some(key(Key::PersonUid(1))), claims: vec![claim] };
+    let request = VerifyRequest { subject: Some(subject), ..VerifyRequest::default() };
+    VerifyStreamRequest { sequence, request: Some(request) }
+}
+
+/// A stream on a connection of its own: where its requests go, and its answers.
+async fn open(
+    server: &Server,
+) -> (mpsc::Sender<VerifyStreamRequest>, tonic::Streaming<VerifyStreamResponse>) {
+    let endpoint = Endpoint::from_shared(server.address.clone()).unwrap();
+    // What a client has room for without reading.
+    let channel = endpoint.initial_stream_window_size(16 << 10).connect().await.unwrap();
+    let (sender, requests) = mpsc::channel(1);
+    let answers = VerificationClient::new(channel).verify_stream(ReceiverStream::new(requests)).await;
+    (sender, answers.unwrap().into_inner())
+}
+
+impl Server {
+    /// Requests of streams that were answered.
+    fn answered_on_streams(&self) -> u64 {
+        let text = self.metrics.encode();
+        let counts = text.lines().filter(|line| {
+            line.starts_with("dancu_grpc_requests_total{method=\"Verification/VerifyStream\"")
+        });
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_stops_reading_a_stream_is_cut_off() {
+    let limits = LimitsConfig { max_unread_ms: UNREAD.as_millis() as u64, ..LimitsConfig::default() };
+    let server = Server::ready(limits).await;
+    let (reading, mut its_answers) = open(&server).await;
+    let (unread, answers) = open(&server).await;
+
+    // It asks for ever and reads nothing: the server stops to take its requests, and then ends the connection.
+    let mut asked = 0;
+    let cut_off = async {
+        while unread.send(request(asked)).await.is_ok() {
+            asked += 1;
+        }
+    };
+    // Meanwhile another one reads slowly, and pauses for longer while nothing waits for it.
+    let reads = async {
+        for sequence in 0..4 {
+            reading.send(request(sequence)).await.unwrap();
+            assert_eq!(its_answers.message().await.unwrap().unwrap().sequence, sequence);
+            tokio::time::sleep(UNREAD).await;
+        }
+    };
+    let begun = Instant::now();
+    tokio::time::timeout(PATIENCE, async { tokio::join!(cut_off, reads) })
+        .await
+        .expect("the client is cut off");
+    let answered = server.answered_on_streams();
+    println!("cut off within {:.1?}, when {answered} of {asked} requests were answered", begun.elapsed());
+    assert_eq!(server.metrics.unread_total.get(), 1);
+    // Those in flight, those that its window took, and what is gathered for one message of the transport. The other
+    // requests were left in the windows of the connection.
+    assert!((64..4_000).contains(&answered), "{answered} answers were made");
+    drop(answers);
+
+    reading.send(request(9)).await.unwrap();
+    assert_eq!(its_answers.message().await.unwrap().unwrap().sequence, 9);
+    drop(reading);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_too_many_is_closed_at_once_and_room_comes_back() {
+    let server = Server::ready(LimitsConfig { max_connections: 2, ..LimitsConfig::default() }).await;
+    let second = Channel::from_shared(server.address.clone()).unwrap().connect().await.unwrap();
+    let mut admin = ClusterAdminClient::new(second.clone());
+    admin.status(StatusRequest { local_only: true }).await.unwrap();
+    assert_eq!(server.metrics.connections.get(), 2);
+
+    let third = Channel::from_shared(server.address.clone()).unwrap().connect_lazy();
+    let mut refused = ClusterAdminClient::new(third);
+    let begun = Instant::now();
+    let refusal = refused.status(StatusRequest { local_only: true }).await.unwrap_err();
+    assert!(matches!(refusal.code(), Code::Unavailable | Code::Unknown | Code::Cancelled), "{refusal:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "it was kept waiting for {:?}", begun.elapsed());
+    assert!(server.metrics.connections_refused_total.get() >= 1);
+
+    drop((admin, second));
+    eventually(|| async { server.metrics.connections.get() == 1 }).await;
+    refused.status(StatusRequest { local_only: true }).await.unwrap();
+    server.shutdown().await;
+}
