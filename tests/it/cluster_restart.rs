@@ -1,11 +1,17 @@
 //! All nodes are killed at once, under load: what was acknowledged is there afterwards, and a request that is repeated
-//! gets its first reply.
+//! gets its first reply. All nodes are restarted one after the other, as for a new version: no service notices.
+
+use std::time::Duration;
 
 use dancu::cli::fleet::load::Ack;
+use dancu::client::{Client, ClientError, ClientOptions};
+use dancu::proto::registry::{Attribute, Claim, CreatePerson, ReadOptions, Subject, claim};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::harness::people::citizen;
-use crate::harness::{Cluster, PATIENCE, api};
+use crate::harness::people::{NAMES, citizen, personal_id};
+use crate::harness::{Cluster, PATIENCE, api, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_restart_all_nodes_killed_at_once() {
@@ -50,5 +56,66 @@ async fn cluster_restart_all_nodes_killed_at_once() {
     let people = (0..50).map(|n| (api::by_id(&citizen(n).personal_id), citizen(n)));
     let expected: Vec<_> = acks.iter().map(Ack::expected).chain(people).collect();
     cluster.holds_exactly(&expected).await;
+    cluster.assert_no_errors();
+}
+
+/// A client as a service has one, at work until it is told to stop: it adds people and verifies each at once. Returns how
+/// many calls it made and the longest one.
+async fn service(
+    client: Client,
+    number: u32,
+    stop: CancellationToken,
+) -> Result<(u32, Duration), ClientError> {
+    let (mut calls, mut longest) = (0, Duration::ZERO);
+    for n in (number * 100_000..).take_while(|_| !stop.is_cancelled()) {
+        let begun = Instant::now();
+        let create = CreatePerson { person: Some(citizen(n)), accept_existing: false };
+        client.create(client.context(), create).await?;
+        let between = Instant::now();
+        let claim = Claim {
+            attribute: Attribute::GivenName.into(),
+            value: Some(claim::Value::Text(NAMES[2].to_owned())),
+            ..Claim::default()
+        };
+        let subject = Subject { key: Some(api::by_id(&personal_id(n))), claims: vec![claim] };
+        let answer = client.verify(subject, ReadOptions::default()).await?;
+        assert!(answer.all_match, "a verification did not see the write before it");
+        longest = longest.max(between - begun).max(between.elapsed());
+        calls += 2;
+    }
+    Ok((calls, longest))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_restart_one_node_after_the_other_fails_no_call() {
+    let mut cluster = Cluster::start(3, 2).await;
+    let stop = CancellationToken::new();
+    let mut services = JoinSet::new();
+    for number in 0..6 {
+        let mut addresses = cluster.fleet.client_addresses();
+        addresses.rotate_left(number as usize % 5);
+        let options = ClientOptions { agency_id: "tests".to_owned(), ..ClientOptions::default() };
+        services.spawn(service(Client::connect(addresses, options).unwrap(), number, stop.clone()));
+    }
+    for i in 0..5 {
+        let before = cluster.metric((i + 1) % 5, "applied_index");
+        eventually("writes go on", PATIENCE, async || {
+            (cluster.metric((i + 1) % 5, "applied_index") > before + 20.0).then_some(())
+        })
+        .await;
+        let status = cluster.node(i).stop(PATIENCE).unwrap();
+        assert!(status.success(), "node {i} ended with {status}");
+        cluster.restart(i).await;
+    }
+    stop.cancel();
+    let (mut calls, mut longest) = (0, Duration::ZERO);
+    while let Some(ended) = services.join_next().await {
+        let (made, its_longest) = ended.unwrap().expect("no call fails");
+        (calls, longest) = (calls + made, longest.max(its_longest));
+    }
+    println!(
+        "five nodes restarted one after the other: {calls} calls, none failed, the longest took {longest:.1?}"
+    );
+    assert!(calls > 200, "{calls} calls are too few to tell");
     cluster.assert_no_errors();
 }

@@ -12,6 +12,7 @@ mod cluster_failover;
 mod cluster_history;
 mod cluster_judged;
 mod cluster_linearizable;
+mod cluster_load;
 mod cluster_membership;
 mod cluster_modes;
 mod cluster_read_rounds;
