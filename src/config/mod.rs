@@ -131,8 +131,8 @@ documented! {
         pub write_queue_commands: usize,
         /// The same, by size, in bytes. Default: 67108864.
         pub write_queue_bytes: usize,
-        /// The same, by time: how long the next write would wait at the pace of the last ones, in milliseconds. As many
-        /// as fit into one entry may always wait. Default: 200.
+        /// The same, by time: how long the next write would wait at the pace of the last ones, in milliseconds.
+        /// Sixteen may always wait. Default: 200.
         pub write_queue_ms: u64,
     }
 
@@ -173,6 +173,9 @@ documented! {
         pub max_unread_ms: u64,
         /// Requests being served at once; further ones are refused with RESOURCE_EXHAUSTED. Default: 4096.
         pub max_requests_in_flight: usize,
+        /// How late requests may get to run, for want of a processor, before further ones are refused with
+        /// RESOURCE_EXHAUSTED, in milliseconds. Default: 100.
+        pub max_lag_ms: u64,
         /// Time given to a request that names no deadline, in milliseconds. Default: 5000.
         pub default_deadline_ms: u64,
         /// Longest deadline a request may name; a longer one is shortened to it, in milliseconds. Default: 60000.
@@ -242,6 +245,7 @@ impl Default for LimitsConfig {
             max_connections: 4096,
             max_unread_ms: 30_000,
             max_requests_in_flight: 4096,
+            max_lag_ms: 100,
             default_deadline_ms: 5000,
             max_deadline_ms: 60_000,
         }

@@ -129,6 +129,7 @@ impl LimitsConfig {
         within("max_connections", self.max_connections as u64, 1, 1 << 20)?;
         within("max_unread_ms", self.max_unread_ms, 100, 3_600_000)?;
         within("max_requests_in_flight", self.max_requests_in_flight as u64, 1, 1 << 20)?;
+        within("max_lag_ms", self.max_lag_ms, 1, 3_600_000)?;
         within("default_deadline_ms", self.default_deadline_ms, 1, self.max_deadline_ms)?;
         within("max_deadline_ms", self.max_deadline_ms, 1, 3_600_000)
     }

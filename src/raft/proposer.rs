@@ -10,8 +10,8 @@
 //! The queue is bounded by commands, by bytes, and by time: when more writes come than can be made, those that are taken
 //! still get their answers soon and the others hear at once that they should come back later.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openraft::errors::{ClientWriteError, RaftError};
@@ -26,10 +26,17 @@ use crate::proto::store::{Batch, Command, Reply, command::Op};
 use crate::raft::error::ProposeError;
 use crate::raft::types::{Proposal, Raft, TypeConfig};
 
+/// So many commands may always wait, however long: as many as fit into one entry. With fewer the pace is that of small
+/// entries, which says little about a larger one.
+const ALWAYS: usize = 256;
+/// How much of what was measured before an entry still counts after it.
+const KEPT: f64 = 0.75;
+
 struct Waiting {
     command: Command,
     bytes: usize,
     reply: oneshot::Sender<Result<Reply, ProposeError>>,
+    place: Place,
     /// Its share of `write_queue_bytes`, given back when it is proposed or given up.
     _share: OwnedSemaphorePermit,
 }
@@ -41,8 +48,6 @@ pub struct Proposer {
     room: Arc<Semaphore>,
     pace: Arc<Pace>,
     max_wait: Duration,
-    /// As many may wait whatever the pace: it is known only while more wait than fit into one entry.
-    always: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -53,7 +58,6 @@ impl Proposer {
         let room = Arc::new(Semaphore::new(config.write_queue_bytes.min(Semaphore::MAX_PERMITS)));
         let pace = Arc::new(Pace::default());
         let max_wait = Duration::from_millis(config.write_queue_ms);
-        let always = config.max_commands_per_entry;
         let worker = Worker {
             raft,
             pace: pace.clone(),
@@ -62,7 +66,7 @@ impl Proposer {
             metrics: metrics.clone(),
         };
         tokio::spawn(worker.run(waiting));
-        Self { queue, room, pace, max_wait, always, metrics }
+        Self { queue, room, pace, max_wait, metrics }
     }
 
     /// Proposes a command here and waits for its reply until `deadline`.
@@ -70,23 +74,20 @@ impl Proposer {
     /// # Errors
     /// See [`ProposeError`]: only `NotLeader` and `Overloaded` say that nothing was left behind.
     pub async fn submit(&self, command: Command, deadline: Instant) -> Result<Reply, ProposeError> {
-        let waiting = self.depth();
-        if waiting >= self.always && self.pace.wait_of(waiting) > self.max_wait {
-            return Err(self.overloaded());
-        }
         let (reply, answer) = oneshot::channel();
         let bytes = command.encoded_len();
         let share =
             u32::try_from(bytes).ok().and_then(|bytes| self.room.clone().try_acquire_many_owned(bytes).ok());
         let share = share.ok_or_else(|| self.overloaded())?;
-        self.queue.try_send(Waiting { command, bytes, reply, _share: share }).map_err(
-            |refused| match refused {
+        let place = self.pace.place(self.max_wait).ok_or_else(|| self.overloaded())?;
+        self.queue.try_send(Waiting { command, bytes, reply, place, _share: share }).map_err(|refused| {
+            match refused {
                 mpsc::error::TrySendError::Full(_) => self.overloaded(),
                 mpsc::error::TrySendError::Closed(_) => {
                     ProposeError::Stopped("the node is stopping".to_owned())
                 }
-            },
-        )?;
+            }
+        })?;
         self.metrics.write_queue_depth.set(self.depth() as u64);
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result,
@@ -107,27 +108,61 @@ impl Proposer {
     }
 }
 
-/// How fast commands leave a queue in which more wait than fit into one entry.
+/// How long a further command would take, judged by the last ones.
 #[derive(Default)]
 struct Pace {
-    /// Nanoseconds that one took, of late; 0 when that is not known.
-    per_command: AtomicU64,
+    /// Commands that wait or are under way.
+    outstanding: AtomicUsize,
+    measured: Mutex<Measured>,
 }
 
+#[derive(Default)]
+struct Measured {
+    /// Since when there have been some, or the last were answered.
+    since: Option<Instant>,
+    /// Of late: seconds, and commands that were answered in them.
+    seconds: f64,
+    commands: f64,
+}
+
+/// A command's place among the outstanding ones.
+struct Place(Arc<Pace>);
+
 impl Pace {
-    /// How long a command waits that finds `waiting` before it; nothing when that is not known.
-    fn wait_of(&self, waiting: usize) -> Duration {
-        Duration::from_nanos(self.per_command.load(Ordering::Relaxed).saturating_mul(waiting as u64))
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.measured.lock().expect("nothing panics while it holds this lock")
     }
 
-    /// `commands` left the queue in a time in which it was never empty; `None` when it was.
-    fn note(&self, commands: usize, busy: Option<Duration>) {
-        // What was measured before a pause says nothing about now.
-        let Some(busy) = busy else { return self.per_command.store(0, Ordering::Relaxed) };
-        let latest = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX) / (commands.max(1) as u64);
-        let before = self.per_command.load(Ordering::Relaxed);
-        let now = if before == 0 { latest } else { before / 4 * 3 + latest / 4 };
-        self.per_command.store(now, Ordering::Relaxed);
+    /// A place for a command, unless it would take longer than `max`.
+    fn place(self: &Arc<Self>, max: Duration) -> Option<Place> {
+        let before = self.outstanding.load(Ordering::Relaxed);
+        if before == 0 {
+            self.measured().since = Some(Instant::now());
+        } else if before >= ALWAYS {
+            let measured = self.measured();
+            let takes = measured.seconds / measured.commands * before as f64;
+            if takes > max.as_secs_f64() {
+                return None;
+            }
+        }
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        Some(Place(self.clone()))
+    }
+
+    /// So many commands of one entry were answered. How long it takes to fail would say nothing about the next.
+    fn answered(&self, commands: usize) {
+        let mut measured = self.measured();
+        let now = Instant::now();
+        if let Some(since) = measured.since.replace(now) {
+            measured.seconds = measured.seconds * KEPT + (now - since).as_secs_f64();
+            measured.commands = measured.commands * KEPT + commands as f64;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.outstanding.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -142,8 +177,6 @@ struct Worker {
 impl Worker {
     async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut held = None;
-        // Since when the queue has not been empty.
-        let mut busy: Option<Instant> = None;
         loop {
             let Some(first) = (match held.take() {
                 Some(waiting) => Some(waiting),
@@ -154,9 +187,7 @@ impl Worker {
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
             let (batch, too_much) = self.gather(first, &mut queue);
             self.metrics.write_queue_depth.set(queue.len() as u64);
-            self.pace.note(batch.len(), busy.map(|since| since.elapsed()));
             held = too_much;
-            busy = (held.is_some() || !queue.is_empty()).then(Instant::now);
             if !batch.is_empty() {
                 self.propose(batch, permit);
             }
@@ -186,25 +217,26 @@ impl Worker {
     }
 
     fn propose(&self, waiting: Vec<Waiting>, permit: OwnedSemaphorePermit) {
-        let with_entropy = |waiting: Waiting| (with_entropy(waiting.command), waiting.reply);
+        let with_entropy = |waiting: Waiting| (with_entropy(waiting.command), (waiting.reply, waiting.place));
         let (commands, replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(with_entropy).unzip();
         self.metrics.observe_proposal(commands.len());
         let batch =
             Batch { proposed_at_ms: now_ms(), request_window_ms: self.config.request_window_ms, commands };
-        let raft = self.raft.clone();
+        let (raft, pace) = (self.raft.clone(), self.pace.clone());
         tokio::spawn(async move {
             let written = raft.client_write(Proposal(batch.encode_to_vec().into())).await;
             drop(permit);
             match written {
                 Ok(response) => {
-                    for (reply, result) in replies.into_iter().zip(response.data.0) {
+                    pace.answered(replies.len());
+                    for ((reply, _place), result) in replies.into_iter().zip(response.data.0) {
                         // A caller that has gone no longer wants its reply.
                         drop(reply.send(Ok(result)));
                     }
                 }
                 Err(error) => {
                     let error = propose_error(error);
-                    replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+                    replies.into_iter().for_each(|(reply, _place)| drop(reply.send(Err(error.clone()))));
                 }
             }
         });
@@ -256,17 +288,27 @@ fn propose_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> 
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_wait_is_told_from_the_pace_while_there_is_one() {
-        let pace = Pace::default();
-        let ms = Duration::from_millis;
-        assert_eq!(pace.wait_of(1_000), Duration::ZERO, "nothing is known yet");
-        pace.note(100, Some(ms(100)));
-        assert_eq!(pace.wait_of(250), ms(250));
-        // Four times as slow once: the pace follows by a quarter.
-        pace.note(100, Some(ms(500)));
-        assert_eq!(pace.wait_of(250), ms(500));
-        pace.note(256, None);
-        assert_eq!(pace.wait_of(1_000), Duration::ZERO, "the queue was empty: what was measured is over");
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_would_take_too_long_gets_no_place() {
+        let max = Duration::from_millis(200);
+        let pace = Arc::new(Pace::default());
+        let mut places: Vec<_> = (0..1_000).map(|_| pace.place(max).expect("nothing is known yet")).collect();
+        // A command a millisecond: 800 that are left take 800 ms.
+        tokio::time::advance(max).await;
+        places.truncate(800);
+        pace.answered(200);
+        assert!(pace.place(max).is_none());
+        tokio::time::advance(max).await;
+        places.truncate(201);
+        assert!(pace.place(max).is_some(), "fewer than fit into one entry may wait whatever it takes");
+        places.clear();
+
+        // Time in which there was nothing to do does not count.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        places.push(pace.place(max).unwrap());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        pace.answered(1);
+        places.extend((1..ALWAYS).map(|_| pace.place(max).unwrap()));
+        assert!(pace.place(max).is_none() && pace.place(2 * max).is_some(), "256 commands take 256 ms");
     }
 }

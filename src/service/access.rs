@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::call::Call;
-use super::read::{Found, run_batch, shown, valid_key};
+use super::read::{Found, shown, valid_key};
 use super::{Shared, status};
 use crate::domain::access;
 use crate::domain::command::Alias;
@@ -109,11 +109,12 @@ async fn household(call: &Call, request: ReadHouseholdRequest) -> Result<ReadHou
         return Ok(ReadHouseholdResponse { meta, ..ReadHouseholdResponse::default() });
     }
     let alias = Alias::Household(residence_file_no.clone());
-    let rows = run_batch(move || {
-        // As many as a household may have.
-        view.state.holders(&alias, usize::MAX).map_err(|error| view.failed(&error))
-    })
-    .await?;
+    let rows = call
+        .run_batch(move || {
+            // As many as a household may have.
+            view.state.holders(&alias, usize::MAX).map_err(|error| view.failed(&error))
+        })
+        .await?;
     let mut members: Vec<_> = rows.into_iter().filter_map(|row| row.person).map(member).collect();
     // They come by uid, and the sort keeps that order among equals.
     members.sort_by_key(|member| member.role() != HouseholdRole::Head);

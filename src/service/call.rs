@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use prost::Message;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
+use super::lag::Lag;
 use super::read::View;
 use super::{Shared, deadline, meta, observe, read, status};
 use crate::domain::error::rejection;
 use crate::domain::validate;
+use crate::machine;
 use crate::proto::registry::{ErrorReason, ReadOptions, RequestContext, ResponseMeta};
 use crate::proto::store::{Command, Reply};
 use crate::raft::Error;
 
 /// When a refused caller may come back: a few of the requests in flight have ended by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Requests in flight that make no overload, however late they run: then something else keeps the machine busy, and to
+/// refuse them would help nobody.
+const FEW: usize = 64;
 
 /// What a node that works against the same deadline has to say that it ran out.
 const GRACE: Duration = Duration::from_millis(10);
@@ -43,12 +49,21 @@ impl Shared {
         if self.stopping.is_cancelled() {
             return Err(status::stopping());
         }
-        let permit = self.gate.clone().try_acquire_owned().map_err(|_| {
-            self.metrics.overloaded_total.inc();
-            status::overloaded(RETRY_AFTER)
-        })?;
+        let permit = self.gate.clone().try_acquire_owned().ok().filter(|_| !self.is_too_late(&self.lag));
+        let permit = permit.ok_or_else(|| self.refusal())?;
         let correlated = observe::is_correlated(request.extensions());
         Ok(Call { shared: self.clone(), deadline, correlated, _permit: permit })
+    }
+
+    fn refusal(&self) -> Status {
+        self.metrics.overloaded_total.inc();
+        status::overloaded(RETRY_AFTER)
+    }
+
+    /// True when there are more requests than can be answered soon.
+    fn is_too_late(&self, lag: &Lag) -> bool {
+        let in_flight = self.limits.max_requests_in_flight.saturating_sub(self.gate.available_permits());
+        in_flight > FEW && lag.now() > Duration::from_millis(self.limits.max_lag_ms)
     }
 
     /// Takes in a part of a stream that was admitted earlier: waits for room, so that the stream's sender is slowed
@@ -65,10 +80,7 @@ impl Shared {
                 Ok(Call { shared: self.clone(), deadline, correlated: true, _permit: permit })
             }
             Ok(Err(_)) => Err(status::stopping()),
-            Err(_) => {
-                self.metrics.overloaded_total.inc();
-                Err(status::overloaded(RETRY_AFTER))
-            }
+            Err(_) => Err(self.refusal()),
         }
     }
 }
@@ -99,6 +111,27 @@ impl Call {
         self.within(self.shared.node.write(command, self.deadline)).await
     }
 
+    /// The same for a part of a stream: while the leader takes no more, it waits and asks again, so that the stream's sender
+    /// is slowed down instead of refused.
+    ///
+    /// # Errors
+    /// As [`Call::write`]; `OVERLOADED` when that lasts until the deadline.
+    pub(super) async fn write_part(&self, command: Command) -> Result<Reply, Status> {
+        let taken = async {
+            loop {
+                match self.shared.node.write(command.clone(), self.deadline).await {
+                    Err(Error::Overloaded { retry_after })
+                        if Instant::now() + retry_after < self.deadline =>
+                    {
+                        sleep(retry_after).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        };
+        self.within(taken).await
+    }
+
     /// A view of local state that is as fresh as asked.
     ///
     /// # Errors
@@ -115,6 +148,28 @@ impl Call {
             Ok(done) => done.map_err(status::failed),
             Err(_) => Err(status::out_of_time()),
         }
+    }
+
+    /// Runs lookups on a thread where waiting for the disk holds up nobody. Few at a time: more would not be done sooner.
+    ///
+    /// # Errors
+    /// `OVERLOADED` when others wait too long for that already; what `work` fails with.
+    pub(super) async fn run_batch<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let Shared { batches, batch_lag, .. } = &*self.shared;
+        if batches.available_permits() == 0 && self.shared.is_too_late(batch_lag) {
+            return Err(self.shared.refusal());
+        }
+        let begun = Instant::now();
+        let Ok(place) = timeout_at(self.deadline, batches.acquire()).await else {
+            return Err(status::out_of_time());
+        };
+        batch_lag.note(begun.elapsed());
+        let done = machine::blocking(work).await;
+        drop(place);
+        done.unwrap_or_else(|_| Err(status::broken("the thread of a batch died")))
     }
 
     /// About the answer to a write.

@@ -4,7 +4,7 @@
 //! connections          at most N, each of a client that reads its answers      connections.rs
 //! HTTP/2 limits        streams, header size, message size, keepalive           serve() below
 //! observe              span with a correlation id, metrics, size errors        observe.rs
-//! admission            at most N requests at once, the rest is refused         call.rs
+//! admission            as many as can be answered soon, the rest is refused     call.rs, lag.rs
 //! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
 //! (authentication and authorization of agencies will stand here)
 //! validation           domain::validate: a clear error before anything moves   a file or folder for each service
@@ -47,6 +47,7 @@ mod connections;
 mod credentials;
 mod deadline;
 mod health;
+mod lag;
 mod meta;
 mod observe;
 mod read;
@@ -61,7 +62,9 @@ mod write;
 
 use std::future::Future;
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -87,6 +90,8 @@ use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
 use crate::raft::Node;
 
+/// Batches of lookups that run at once, for each processor: some of them wait for the disk.
+const BATCHES: usize = 4;
 /// Streams on one connection at once.
 const MAX_STREAMS: u32 = 1024;
 /// How long open connections may take to end after the shutdown began.
@@ -99,6 +104,11 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     /// One permit for each request that may be in flight.
     gate: Arc<Semaphore>,
+    /// How late requests get to run.
+    lag: lag::Lag,
+    /// One permit for each batch of lookups that may run, and how late they get one.
+    batches: Semaphore,
+    batch_lag: lag::Lag,
     /// Set when the server shuts down: imports end, health turns bad.
     stopping: CancellationToken,
 }
@@ -139,16 +149,19 @@ pub(crate) async fn serve_on<I: Connection>(
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    let stopping = CancellationToken::new();
     let shared = Arc::new(Shared {
         node,
         limits: limits.clone(),
         metrics,
         gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
-        stopping: CancellationToken::new(),
+        lag: lag::Lag::watch(stopping.clone()),
+        batches: Semaphore::new(BATCHES * available_parallelism().map_or(1, NonZero::get)),
+        batch_lag: lag::Lag::default(),
+        stopping: stopping.clone(),
     });
     // However this function ends, nothing it started outlives it.
-    let _stop = shared.stopping.clone().drop_guard();
-    let stopping = shared.stopping.clone();
+    let _stop = stopping.clone().drop_guard();
     let router = builder(limits).add_routes(routes(&shared)?);
     let connections = connections::Connections::new(limits, &shared.metrics);
     let incoming = incoming

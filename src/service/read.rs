@@ -8,7 +8,6 @@ use super::status;
 use crate::domain::error::rejection;
 use crate::domain::fields::Fields;
 use crate::domain::{units, validate};
-use crate::machine;
 use crate::proto::registry::{
     Consistency, ErrorReason, KeyResolution, Person, PersonKey, ReadOptions, Rejection, UnitEdition,
 };
@@ -186,15 +185,4 @@ pub(super) fn lookup(
         (Err(malformed), _) => Ok(Err(malformed)),
         (Ok(()), None) => Err(status::broken("an absent key was found valid")),
     }
-}
-
-/// Runs lookups on a thread where waiting for the disk holds up nobody.
-///
-/// # Errors
-/// What `work` fails with.
-pub(super) async fn run_batch<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
-) -> Result<T, Status> {
-    let done = machine::blocking(work).await;
-    done.unwrap_or_else(|_| Err(status::broken("the thread of a batch died")))
 }

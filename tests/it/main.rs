@@ -15,6 +15,7 @@ mod cluster_linearizable;
 mod cluster_load;
 mod cluster_membership;
 mod cluster_modes;
+mod cluster_overload;
 mod cluster_read_rounds;
 mod cluster_reasons;
 mod cluster_restart;

@@ -12,7 +12,8 @@
 //! **Latency counts from the instant at which an operation was due.** In a closed loop that is when it is sent. In an
 //! open loop it is the place in the timetable: when the other side stalls, all that should have been sent meanwhile
 //! counts as late, not only the few that were on their way (coordinated omission). What was due and never sent is told
-//! as [`Measured::unsent`].
+//! as [`Measured::unsent`]. How long the other side alone took, from the instant of sending, is kept beside it: when more is due
+//! than the clients can send, the timetable tells about them and not about the other side.
 //!
 //! It knows nothing of dancu, so that others are measured by the same code.
 
@@ -151,8 +152,8 @@ impl Seat {
                 self.pace.begun + timetable.every.mul_f64(place as f64)
             }
         };
-        let counts = Instant::now() >= self.record.from;
-        (due < self.pace.ends).then_some(Turn { due, counts })
+        let sent = Instant::now();
+        (due < self.pace.ends).then_some(Turn { due, sent, counts: sent >= self.record.from })
     }
 
     /// Notes what came of a turn: so many operations of a kind, or the reason why not.
@@ -162,7 +163,7 @@ impl Seat {
             Err(_) => self.record.errors.fetch_add(1, Ordering::Relaxed),
         };
         if turn.counts {
-            self.record.add(kind, turn.due, outcome);
+            self.record.add(kind, &turn, outcome);
         }
     }
 
@@ -181,6 +182,8 @@ impl Seat {
 pub struct Turn {
     /// Since when.
     due: Instant,
+    /// When its client turned to it.
+    sent: Instant,
     /// False in the warm-up.
     counts: bool,
 }
@@ -244,7 +247,7 @@ impl Record {
         self.kinds.lock().expect("nothing panics while it holds this lock")
     }
 
-    fn add(&self, name: &'static str, due: Instant, outcome: Result<u64, String>) {
+    fn add(&self, name: &'static str, turn: &Turn, outcome: Result<u64, String>) {
         let now = Instant::now();
         let mut kinds = self.kinds();
         let place = kinds.iter().position(|kind| kind.name == name).unwrap_or_else(|| {
@@ -256,8 +259,9 @@ impl Record {
         match outcome {
             Ok(operations) => {
                 kind.operations += operations;
-                let latency = u64::try_from((now - due).as_micros()).unwrap_or(u64::MAX);
-                kind.latency.saturating_record(latency);
+                let us = |since: Instant| u64::try_from((now - since).as_micros()).unwrap_or(u64::MAX);
+                kind.latency.saturating_record(us(turn.due));
+                kind.from_send.saturating_record(us(turn.sent));
             }
             Err(reason) => *kind.errors.entry(reason).or_default() += 1,
         }
@@ -272,6 +276,8 @@ pub struct Kind {
     pub operations: u64,
     /// Latencies of the calls that were answered, in microseconds.
     pub latency: Histogram<u64>,
+    /// The same, from the instant of sending.
+    pub from_send: Histogram<u64>,
     /// Calls that failed, by reason.
     pub errors: BTreeMap<String, u64>,
     /// When the last call ended.
@@ -280,12 +286,27 @@ pub struct Kind {
 
 impl Kind {
     fn new(name: &'static str, last: Instant) -> Self {
-        Self { name, operations: 0, latency: latencies(), errors: BTreeMap::new(), last }
+        Self {
+            name,
+            operations: 0,
+            latency: latencies(),
+            from_send: latencies(),
+            errors: BTreeMap::new(),
+            last,
+        }
     }
 }
 
 fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are in order and 3 digits are allowed")
+}
+
+fn sum<'a>(each: impl Iterator<Item = &'a Histogram<u64>>) -> Histogram<u64> {
+    let mut all = latencies();
+    for histogram in each {
+        all.add(histogram).expect("all have the same bounds");
+    }
+    all
 }
 
 /// What a load saw in the time that counts.
@@ -311,11 +332,12 @@ impl Measured {
 
     /// Latencies of all kinds, in microseconds.
     pub fn latency(&self) -> Histogram<u64> {
-        let mut all = latencies();
-        for kind in &self.kinds {
-            all.add(&kind.latency).expect("all have the same bounds");
-        }
-        all
+        sum(self.kinds.iter().map(|kind| &kind.latency))
+    }
+
+    /// The same, from the instant of sending.
+    pub fn from_send(&self) -> Histogram<u64> {
+        sum(self.kinds.iter().map(|kind| &kind.from_send))
     }
 
     /// Failed calls of all kinds, by reason.
@@ -368,6 +390,8 @@ mod tests {
         let latency = seen.latency();
         assert!(latency.max() > 100_000, "the latest was only {} us late", latency.max());
         assert!(seen.unsent > 100, "{} unsent", seen.unsent);
+        // Each took its 20 ms once it was sent.
+        assert!(seen.from_send().min() >= 20_000 && seen.from_send().max() < latency.max());
     }
 
     #[tokio::test(flavor = "multi_thread")]

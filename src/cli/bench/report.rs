@@ -57,6 +57,7 @@ impl Run {
         run.insert("operations_per_s".to_owned(), json!(measured.per_second(operations)));
         run.insert("calls".to_owned(), json!(latency.len()));
         run.insert("latency_us".to_owned(), latency_json(&latency));
+        run.insert("latency_from_send_us".to_owned(), latency_json(&measured.from_send()));
         run.insert("unsent".to_owned(), json!(measured.unsent));
         run.insert("errors".to_owned(), json!(measured.errors()));
         let kinds = measured.kinds.iter().map(|kind| {

@@ -8,7 +8,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::super::call::Call;
-use super::super::read::{View, run_batch, shown};
+use super::super::read::{View, shown};
 use super::super::status;
 use super::page::Page;
 use crate::domain::units::{self, Coverage};
@@ -41,7 +41,7 @@ pub async fn find(call: &Call, request: FindPersonsRequest) -> Result<FindPerson
     let meta = call.meta_of_read(&view, 0);
     let revision = view.state.revision();
     let search = Search::of(&request, limit, call.max_message_bytes() / 2);
-    let (persons, next) = run_batch(move || search.page(&view, after)).await?;
+    let (persons, next) = call.run_batch(move || search.page(&view, after)).await?;
     let next_page = next.map(|after| Page { revision, instant_ms, after }.token(&request));
     Ok(FindPersonsResponse { meta: Some(meta), persons, next_page: next_page.unwrap_or_default().into() })
 }

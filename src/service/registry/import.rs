@@ -136,7 +136,7 @@ impl Chunk {
             op: Some(command::Op::WriteSet(set)),
             ..Command::default()
         };
-        let (outcomes, revision) = batch::outcomes(call.write(command).await?)?;
+        let (outcomes, revision) = batch::outcomes(call.write_part(command).await?)?;
         Ok(summary(outcomes, self.number, call.meta_of_write(revision, 0)))
     }
 }

@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::super::call::Call;
-use super::super::read::{Found, View, lookup, run_batch, shown, valid_key};
+use super::super::read::{Found, View, lookup, shown, valid_key};
 use super::super::status;
 use crate::domain::validate;
 use crate::proto::registry::person_key::Key;
@@ -36,7 +36,7 @@ pub async fn batch(
     let view = call.read(request.options.as_ref()).await?;
     let meta = call.meta_of_read(&view, 0);
     let max_bytes = call.max_message_bytes();
-    let results = run_batch(move || {
+    let results = call.run_batch(move || {
         let (mut results, mut bytes) = (Vec::with_capacity(request.keys.len()), 0);
         for (position, key) in request.keys.iter().enumerate() {
             let found = result(&view, key, &format!("keys[{position}]"), request.options.as_ref())?;
@@ -68,14 +68,15 @@ pub async fn history(
     };
     let meta = call.meta_of_read(&view, person.record_revision);
     let max_bytes = call.max_message_bytes() / 2;
-    let (versions, more) = run_batch(move || {
-        let before = request.before_revision;
-        let read = view.state.history(person.uid, before, limit, max_bytes);
-        let (rows, more) = read.map_err(|error| view.failed(&error))?;
-        let (versions, cut) = fitting(rows, max_bytes, request.options.as_ref());
-        Ok((versions, more || cut))
-    })
-    .await?;
+    let (versions, more) = call
+        .run_batch(move || {
+            let before = request.before_revision;
+            let read = view.state.history(person.uid, before, limit, max_bytes);
+            let (rows, more) = read.map_err(|error| view.failed(&error))?;
+            let (versions, cut) = fitting(rows, max_bytes, request.options.as_ref());
+            Ok((versions, more || cut))
+        })
+        .await?;
     Ok(ReadPersonHistoryResponse { meta: Some(meta), versions, more })
 }
 

@@ -4,7 +4,7 @@
 use tonic::Status;
 
 use super::super::call::Call;
-use super::super::read::{self, Found, View, run_batch};
+use super::super::read::{self, Found, View};
 use super::super::status;
 use crate::domain::{matching, validate};
 use crate::proto::registry::{
@@ -32,7 +32,7 @@ pub async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<Ba
     let claims = request.subjects.iter().flat_map(|subject| &subject.claims);
     let view = call.read(request.options.as_ref()).await?.of_fields(matching::fields_of(claims));
     let meta = call.meta_of_read(&view, 0);
-    let results = run_batch(move || {
+    let results = call.run_batch(move || {
         let subjects = request.subjects.iter().enumerate();
         subjects.map(|(position, subject)| result(&view, subject, position)).collect()
     });

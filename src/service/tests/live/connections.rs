@@ -103,3 +103,40 @@ async fn a_connection_too_many_is_closed_at_once_and_room_comes_back() {
     refused.status(StatusRequest { local_only: true }).await.unwrap();
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_runs_late_refuses_what_is_more_than_a_few() {
+    let server = Server::ready(LimitsConfig { max_lag_ms: 5, ..LimitsConfig::default() }).await;
+    server.create("r1", person(1)).await.unwrap();
+    // Whatever runs here waits for some of these first: four for each thread, each for 5 ms.
+    let busy: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn(async {
+                loop {
+                    std::thread::sleep(Duration::from_millis(5));
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        server.read(id(1), ReadOptions::default()).await.expect("one at a time is no overload");
+    }
+
+    // Many at a time are, and are told to come back.
+    let refusal = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let reads = (0..200).map(|_| server.read(id(1), ReadOptions::default()));
+            let refused = futures::future::join_all(reads).await.into_iter().find_map(Result::err);
+            if let Some(refusal) = refused {
+                return refusal;
+            }
+        }
+    });
+    let refusal = refusal.await.expect("two hundred reads that run late are too many");
+    assert_eq!((told(&refusal).0.as_str(), refusal.code()), ("OVERLOADED", Code::ResourceExhausted));
+    assert!(refusal.get_details_retry_info().unwrap().retry_delay.is_some());
+    busy.iter().for_each(tokio::task::JoinHandle::abort);
+    eventually(|| async { server.read(id(1), ReadOptions::default()).await.is_ok() }).await;
+    server.shutdown().await;
+}
