@@ -140,8 +140,9 @@ impl Pace {
             self.measured().since = Some(Instant::now());
         } else if before >= ALWAYS {
             let measured = self.measured();
-            let takes = measured.seconds / measured.commands * before as f64;
-            if takes > max.as_secs_f64() {
+            let takes = measured.seconds * before as f64;
+            // A leader that has answered nothing yet takes no more than may always wait.
+            if measured.commands == 0.0 || takes > max.as_secs_f64() * measured.commands {
                 return None;
             }
         }
@@ -292,15 +293,18 @@ mod tests {
     async fn a_command_that_would_take_too_long_gets_no_place() {
         let max = Duration::from_millis(200);
         let pace = Arc::new(Pace::default());
-        let mut places: Vec<_> = (0..1_000).map(|_| pace.place(max).expect("nothing is known yet")).collect();
-        // A command a millisecond: 800 that are left take 800 ms.
+        let mut places: Vec<_> = (0..ALWAYS).map(|_| pace.place(max).unwrap()).collect();
+        assert!(pace.place(max).is_none(), "nothing is known yet");
+        // A command a millisecond.
         tokio::time::advance(max).await;
-        places.truncate(800);
         pace.answered(200);
-        assert!(pace.place(max).is_none());
-        tokio::time::advance(max).await;
-        places.truncate(201);
-        assert!(pace.place(max).is_some(), "fewer than fit into one entry may wait whatever it takes");
+        places.truncate(ALWAYS - 200);
+        places.extend(
+            (0..200)
+                .map(|_| pace.place(max).expect("fewer than fit into one entry may wait whatever it takes")),
+        );
+        assert!(pace.place(max).is_none(), "256 commands take 256 ms");
+        places.push(pace.place(max * 2).unwrap());
         places.clear();
 
         // Time in which there was nothing to do does not count.
