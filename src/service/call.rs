@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
 use super::lag::Lag;
+use super::observe::{IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
 use super::{Shared, deadline, meta, observe, read, status};
 use crate::domain::error::rejection;
@@ -49,10 +50,20 @@ impl Shared {
         if self.stopping.is_cancelled() {
             return Err(status::stopping());
         }
-        let permit = self.gate.clone().try_acquire_owned().ok().filter(|_| !self.is_too_late(&self.lag));
-        let permit = permit.ok_or_else(|| self.refusal())?;
+        let permit = self.gate.clone().try_acquire_owned().map_err(|_| self.refusal())?;
         let correlated = observe::is_correlated(request.extensions());
         Ok(Call { shared: self.clone(), deadline, correlated, _permit: permit })
+    }
+
+    /// Whether a call of this method may begin at all, of which nothing but its name was read. Those of operators may, and
+    /// streams, which are taken in part by part.
+    ///
+    /// # Errors
+    /// `OVERLOADED` with the time to come back.
+    pub(super) fn is_welcome(&self, method: &str) -> Result<(), Status> {
+        let always = matches!(method, OTHER | IMPORT | VERIFY_STREAM)
+            || ["ClusterAdmin/", "Health/"].iter().any(|service| method.starts_with(service));
+        if always || !self.is_too_late(&self.lag) { Ok(()) } else { Err(self.refusal()) }
     }
 
     fn refusal(&self) -> Status {

@@ -4,7 +4,7 @@
 //! connections          at most N, each of a client that reads its answers      connections.rs
 //! HTTP/2 limits        streams, header size, message size, keepalive           serve() below
 //! observe              span with a correlation id, metrics, size errors        observe.rs
-//! admission            as many as can be answered soon, the rest is refused     call.rs, lag.rs
+//! admission            as many as can be answered soon, the rest is refused    call.rs, lag.rs
 //! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
 //! (authentication and authorization of agencies will stand here)
 //! validation           domain::validate: a clear error before anything moves   a file or folder for each service
@@ -222,7 +222,8 @@ fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
         .add_service(health::start(shared))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok(observe::around(routes, &shared.metrics, limit))
+    let welcome = shared.clone();
+    Ok(observe::around(routes, &shared.metrics, limit, move |method| welcome.is_welcome(method)))
 }
 
 /// Describes what this listener serves: what nodes say to each other has a listener of its own.

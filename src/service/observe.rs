@@ -15,8 +15,8 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tonic::Code;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -31,7 +31,7 @@ const CORRELATION: &str = "dancu-correlation-id";
 /// The longest correlation id taken.
 const MAX_CORRELATION: usize = 64;
 /// The method of calls that are none of the API's.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 /// Streams are counted by their parts, because how long a stream lasts says nothing: this one by its chunks.
 pub(super) const IMPORT: &str = "PopulationRegistry/Import";
 /// This one by its requests.
@@ -55,16 +55,25 @@ static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     methods
 });
 
+/// Whether a call of the method named may begin; the refusal when not.
+type Welcome = dyn Fn(&str) -> Result<(), Status> + Send + Sync;
+
 /// What the layer needs.
 #[derive(Clone)]
 struct Observer {
     metrics: Arc<Metrics>,
     max_message_bytes: usize,
+    welcome: Arc<Welcome>,
 }
 
-/// Puts the layer around the services. `max_message_bytes` is what they decode at most.
-pub(super) fn around(routes: Routes, metrics: &Arc<Metrics>, max_message_bytes: usize) -> Routes {
-    let observer = Observer { metrics: metrics.clone(), max_message_bytes };
+/// Puts the layer around the services. `max_message_bytes` is what they decode at most; `welcome` says which calls reach them.
+pub(super) fn around(
+    routes: Routes,
+    metrics: &Arc<Metrics>,
+    max_message_bytes: usize,
+    welcome: impl Fn(&str) -> Result<(), Status> + Send + Sync + 'static,
+) -> Routes {
+    let observer = Observer { metrics: metrics.clone(), max_message_bytes, welcome: Arc::new(welcome) };
     let layer = middleware::from_fn_with_state(observer, call);
     Routes::from(routes.into_axum_router().layer(layer))
 }
@@ -118,7 +127,11 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
     let unread = request.extensions_mut().remove::<Arc<Unread>>();
     let mut record =
         (!matches!(method, IMPORT | VERIFY_STREAM)).then(|| Record::start(&observer.metrics, method));
-    let response = next.run(request).instrument(span.clone()).await;
+    // Before its message is read and decoded: to refuse has to be cheap when there is too much to do.
+    let response = match (observer.welcome)(method) {
+        Ok(()) => next.run(request).instrument(span.clone()).await,
+        Err(refusal) => refusal.into_http(),
+    };
     let response = in_our_terms(response, observer.max_message_bytes);
     if let Some(record) = &mut record {
         record.code = code_of(response.headers());

@@ -48,7 +48,7 @@ fn taskset(arguments: &[&str]) -> Command {
 
 fn bench(cluster: &Cluster, arguments: &[&str]) -> Seen {
     let endpoints = cluster.fleet.client_addresses().join(",");
-    let common = ["--json", "bench", "-e", &endpoints, "--people=2000", "--warm-up=2", "--batch=16"];
+    let common = ["--json", "bench", "-e", &endpoints, "--people=2000", "--warm-up=2"];
     let mut pinned = taskset(&["-c", &processors().1]);
     pinned.arg(env!("CARGO_BIN_EXE_dancu")).args(common.iter().chain(arguments));
     // Its exit code says that calls were refused, which is what is wanted.
@@ -85,7 +85,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Overloads the cluster with calls that a load of one processor can make three times as often as it can answer them.
-async fn overload(operation: &'static str) {
+async fn overload(operation: &'static str, batch: &'static str) {
     let given = std::env::var("DANCU_SECONDS").ok();
     let seconds: u64 = given.map_or(SECONDS, |text| text.parse().expect("DANCU_SECONDS is a number"));
     // A small cache, so that it is full soon and what grows then is something else.
@@ -95,7 +95,8 @@ async fn overload(operation: &'static str) {
         let moved = taskset(&["-a", "-p", "-c", &processors().0, &pid.to_string()]).output().unwrap();
         assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
     }
-    let before = bench(&cluster, &[operation, "--clients=256", &format!("--seconds={}", seconds.min(10))]);
+    let before =
+        bench(&cluster, &[operation, batch, "--clients=256", &format!("--seconds={}", seconds.min(10))]);
     // On a machine that is busy with other things, this many may be too many already.
     assert!(before.errors.iter().all(|reason| reason == "OVERLOADED"), "{:?}", before.errors);
 
@@ -112,7 +113,7 @@ async fn overload(operation: &'static str) {
     let cluster = std::sync::Arc::new(cluster);
     let under = tokio::task::spawn_blocking({
         let cluster = cluster.clone();
-        move || bench(&cluster, &[operation, CLIENTS, &rate, &format!("--seconds={seconds}")])
+        move || bench(&cluster, &[operation, batch, CLIENTS, &rate, &format!("--seconds={seconds}")])
     });
     let (under, memories) = (under.await.unwrap(), watched.await.unwrap());
     let quarter = memories.len() / 4;
@@ -138,17 +139,17 @@ async fn overload(operation: &'static str) {
         assert!(late < early * 1.1 + 16.0, "memory grows");
     }
     // Nothing is left behind: the next call is answered.
-    let after = bench(&cluster, &[operation, "--clients=16", "--seconds=1"]);
+    let after = bench(&cluster, &[operation, batch, "--clients=16", "--seconds=1"]);
     assert!(after.errors.is_empty() && after.per_second > 0.0, "{:?}", after.errors);
     cluster.assert_no_errors();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_overload_writes() {
-    overload("batch-write").await;
+    overload("batch-write", "--batch=16").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_overload_verifications() {
-    overload("batch-verify").await;
+    overload("batch-verify", "--batch=64").await;
 }

@@ -158,7 +158,7 @@ fn options_that_contradict_each_other_are_refused_with_the_field() {
 async fn what_tonic_refuses_leaves_in_our_terms_and_is_counted() {
     let metrics = Arc::new(Metrics::new());
     let health = tonic_health::server::health_reporter().1.max_decoding_message_size(64);
-    let routes = observe::around(Routes::new(health), &metrics, 64);
+    let routes = observe::around(Routes::new(health), &metrics, 64, |_| Ok(()));
     let channel = serve(routes).await;
 
     let mut client = HealthClient::new(channel.clone());
