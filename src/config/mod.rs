@@ -131,8 +131,8 @@ documented! {
         pub write_queue_commands: usize,
         /// The same, by size, in bytes. Default: 67108864.
         pub write_queue_bytes: usize,
-        /// The same, by time: how long the next write would wait at the pace of the last ones, in milliseconds.
-        /// Sixteen may always wait. Default: 200.
+        /// The same, by time: how long the next write would take at the pace of the last ones, in milliseconds.
+        /// As many as 256 may always wait. Default: 200.
         pub write_queue_ms: u64,
     }
 

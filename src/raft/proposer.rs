@@ -88,7 +88,7 @@ impl Proposer {
                 }
             }
         })?;
-        self.metrics.write_queue_depth.set(self.depth() as u64);
+        self.metrics.write_queue_depth.set(self.depth());
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
@@ -103,8 +103,8 @@ impl Proposer {
         ProposeError::Overloaded
     }
 
-    fn depth(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+    fn depth(&self) -> u64 {
+        (self.queue.max_capacity() - self.queue.capacity()) as u64
     }
 }
 
