@@ -11,7 +11,7 @@
 //!         raft      consensus: the only folder that names openraft
 //!         storage   disk: the only folder that names rocksdb
 //!         domain    the rules of the register: pure, no clock, no random, no disk
-//!         config, telemetry, metrics, proto, machine, defect: leaves that all may use
+//!         config, telemetry, metrics, proto, machine, pace, defect: leaves that all may use
 //! ```
 //!
 //! Each folder's `mod.rs` explains itself; `tests/it/tidy` holds the direction of imports.
@@ -27,6 +27,7 @@ pub mod fuzz;
 pub mod http;
 mod machine;
 pub mod metrics;
+mod pace;
 pub mod proto;
 pub mod raft;
 pub mod service;

@@ -132,7 +132,7 @@ documented! {
         /// The same, by size, in bytes. Default: 67108864.
         pub write_queue_bytes: usize,
         /// The same, by time: how long the next write would take at the pace of the last ones, in milliseconds.
-        /// As many as 256 may always wait. Default: 200.
+        /// As many as 256 may always wait. Default: 100.
         pub write_queue_ms: u64,
     }
 
@@ -227,7 +227,7 @@ impl Default for RaftConfig {
             request_window_ms: 3_600_000,
             write_queue_commands: 4096,
             write_queue_bytes: 64 << 20,
-            write_queue_ms: 200,
+            write_queue_ms: 100,
         }
     }
 }

@@ -10,8 +10,7 @@
 //! The queue is bounded by commands, by bytes, and by time: when more writes come than can be made, those that are taken
 //! still get their answers soon and the others hear at once that they should come back later.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openraft::errors::{ClientWriteError, RaftError};
@@ -22,15 +21,14 @@ use tokio::time::Instant;
 use crate::config::RaftConfig;
 use crate::domain::command::{ENTROPY_BYTES, needs_entropy};
 use crate::metrics::Metrics;
+use crate::pace::{Pace, Place};
 use crate::proto::store::{Batch, Command, Reply, command::Op};
 use crate::raft::error::ProposeError;
 use crate::raft::types::{Proposal, Raft, TypeConfig};
 
-/// So many commands may always wait, however long: as many as fit into one entry. With fewer the pace is that of small
-/// entries, which says little about a larger one.
+/// So many writes may always wait, however long: as many single ones as fit into one entry. With fewer the pace is that of
+/// small entries, which says little about a larger one. A leader that has answered nothing yet takes no more than these.
 const ALWAYS: usize = 256;
-/// How much of what was measured before an entry still counts after it.
-const KEPT: f64 = 0.75;
 
 struct Waiting {
     command: Command,
@@ -56,7 +54,7 @@ impl Proposer {
     pub fn start(raft: Raft, config: RaftConfig, metrics: Arc<Metrics>) -> Self {
         let (queue, waiting) = mpsc::channel(config.write_queue_commands);
         let room = Arc::new(Semaphore::new(config.write_queue_bytes.min(Semaphore::MAX_PERMITS)));
-        let pace = Arc::new(Pace::default());
+        let pace = Pace::new(ALWAYS);
         let max_wait = Duration::from_millis(config.write_queue_ms);
         let worker = Worker {
             raft,
@@ -79,7 +77,7 @@ impl Proposer {
         let share =
             u32::try_from(bytes).ok().and_then(|bytes| self.room.clone().try_acquire_many_owned(bytes).ok());
         let share = share.ok_or_else(|| self.overloaded())?;
-        let place = self.pace.place(self.max_wait).ok_or_else(|| self.overloaded())?;
+        let place = self.pace.place(writes_of(&command), self.max_wait).ok_or_else(|| self.overloaded())?;
         self.queue.try_send(Waiting { command, bytes, reply, place, _share: share }).map_err(|refused| {
             match refused {
                 mpsc::error::TrySendError::Full(_) => self.overloaded(),
@@ -105,65 +103,6 @@ impl Proposer {
 
     fn depth(&self) -> u64 {
         (self.queue.max_capacity() - self.queue.capacity()) as u64
-    }
-}
-
-/// How long a further command would take, judged by the last ones.
-#[derive(Default)]
-struct Pace {
-    /// Commands that wait or are under way.
-    outstanding: AtomicUsize,
-    measured: Mutex<Measured>,
-}
-
-#[derive(Default)]
-struct Measured {
-    /// Since when there have been some, or the last were answered.
-    since: Option<Instant>,
-    /// Of late: seconds, and commands that were answered in them.
-    seconds: f64,
-    commands: f64,
-}
-
-/// A command's place among the outstanding ones.
-struct Place(Arc<Pace>);
-
-impl Pace {
-    fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.measured.lock().expect("nothing panics while it holds this lock")
-    }
-
-    /// A place for a command, unless it would take longer than `max`.
-    fn place(self: &Arc<Self>, max: Duration) -> Option<Place> {
-        let before = self.outstanding.load(Ordering::Relaxed);
-        if before == 0 {
-            self.measured().since = Some(Instant::now());
-        } else if before >= ALWAYS {
-            let measured = self.measured();
-            let takes = measured.seconds * before as f64;
-            // A leader that has answered nothing yet takes no more than may always wait.
-            if measured.commands == 0.0 || takes > max.as_secs_f64() * measured.commands {
-                return None;
-            }
-        }
-        self.outstanding.fetch_add(1, Ordering::Relaxed);
-        Some(Place(self.clone()))
-    }
-
-    /// So many commands of one entry were answered. How long it takes to fail would say nothing about the next.
-    fn answered(&self, commands: usize) {
-        let mut measured = self.measured();
-        let now = Instant::now();
-        if let Some(since) = measured.since.replace(now) {
-            measured.seconds = measured.seconds * KEPT + (now - since).as_secs_f64();
-            measured.commands = measured.commands * KEPT + commands as f64;
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.outstanding.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -229,7 +168,7 @@ impl Worker {
             drop(permit);
             match written {
                 Ok(response) => {
-                    pace.answered(replies.len());
+                    pace.done(replies.iter().map(|(_, place)| place.units()).sum());
                     for ((reply, _place), result) in replies.into_iter().zip(response.data.0) {
                         // A caller that has gone no longer wants its reply.
                         drop(reply.send(Ok(result)));
@@ -261,6 +200,14 @@ pub async fn propose_alone(raft: &Raft, op: Op) -> Result<Reply, ProposeError> {
         .ok_or_else(|| ProposeError::Unknown("the entry has no reply".to_owned()))
 }
 
+/// How many records a command writes: what takes the time.
+fn writes_of(command: &Command) -> usize {
+    match &command.op {
+        Some(Op::WriteSet(set)) => set.writes.len().max(1),
+        _ => 1,
+    }
+}
+
 /// The leader's wall clock, which goes into the batch: apply itself reads no clock.
 #[expect(clippy::disallowed_methods, reason = "the one stamp that goes into the log")]
 pub fn now_ms() -> u64 {
@@ -282,37 +229,5 @@ fn propose_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> 
         RaftError::APIError(other) => ProposeError::Unknown(other.to_string()),
         // It may have been appended, and sent, before Raft ended.
         RaftError::Fatal(fatal) => ProposeError::Unknown(fatal.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_command_that_would_take_too_long_gets_no_place() {
-        let max = Duration::from_millis(200);
-        let pace = Arc::new(Pace::default());
-        let mut places: Vec<_> = (0..ALWAYS).map(|_| pace.place(max).unwrap()).collect();
-        assert!(pace.place(max).is_none(), "nothing is known yet");
-        // A command a millisecond.
-        tokio::time::advance(max).await;
-        pace.answered(200);
-        places.truncate(ALWAYS - 200);
-        places.extend(
-            (0..200)
-                .map(|_| pace.place(max).expect("fewer than fit into one entry may wait whatever it takes")),
-        );
-        assert!(pace.place(max).is_none(), "256 commands take 256 ms");
-        places.push(pace.place(max * 2).unwrap());
-        places.clear();
-
-        // Time in which there was nothing to do does not count.
-        tokio::time::advance(Duration::from_secs(60)).await;
-        places.push(pace.place(max).unwrap());
-        tokio::time::advance(Duration::from_millis(1)).await;
-        pace.answered(1);
-        places.extend((1..ALWAYS).map(|_| pace.place(max).unwrap()));
-        assert!(pace.place(max).is_none() && pace.place(2 * max).is_some(), "256 commands take 256 ms");
     }
 }

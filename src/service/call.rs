@@ -9,8 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
-use super::lag::Lag;
-use super::observe::{IMPORT, OTHER, VERIFY_STREAM};
+use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
 use super::{Shared, deadline, meta, observe, read, status};
 use crate::domain::error::rejection;
@@ -25,7 +24,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Requests in flight that make no overload, however late they run: then something else keeps the machine busy, and to
 /// refuse them would help nobody.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 
 /// What a node that works against the same deadline has to say that it ran out.
 const GRACE: Duration = Duration::from_millis(10);
@@ -63,7 +62,8 @@ impl Shared {
     pub(super) fn is_welcome(&self, method: &str) -> Result<(), Status> {
         let always = matches!(method, OTHER | IMPORT | VERIFY_STREAM)
             || ["ClusterAdmin/", "Health/"].iter().any(|service| method.starts_with(service));
-        if always || !self.is_too_late(&self.lag) { Ok(()) } else { Err(self.refusal()) }
+        let too_many = || BATCHES.contains(&method) && self.batch_pace.is_too_slow(self.max_lag());
+        if always || !(self.is_too_late() || too_many()) { Ok(()) } else { Err(self.refusal()) }
     }
 
     fn refusal(&self) -> Status {
@@ -72,9 +72,13 @@ impl Shared {
     }
 
     /// True when there are more requests than can be answered soon.
-    fn is_too_late(&self, lag: &Lag) -> bool {
+    fn is_too_late(&self) -> bool {
         let in_flight = self.limits.max_requests_in_flight.saturating_sub(self.gate.available_permits());
-        in_flight > FEW && lag.now() > Duration::from_millis(self.limits.max_lag_ms)
+        in_flight > FEW && self.lag.now() > self.max_lag()
+    }
+
+    fn max_lag(&self) -> Duration {
+        Duration::from_millis(self.limits.max_lag_ms)
     }
 
     /// Takes in a part of a stream that was admitted earlier: waits for room, so that the stream's sender is slowed
@@ -123,24 +127,22 @@ impl Call {
     }
 
     /// The same for a part of a stream: while the leader takes no more, it waits and asks again, so that the stream's sender
-    /// is slowed down instead of refused.
+    /// is slowed down instead of refused. That wait does not count against the work: nothing of it is under way.
     ///
     /// # Errors
-    /// As [`Call::write`]; `OVERLOADED` when that lasts until the deadline.
+    /// As [`Call::write`]; `OVERLOADED` when the leader took it at no time within the longest deadline.
     pub(super) async fn write_part(&self, command: Command) -> Result<Reply, Status> {
-        let taken = async {
-            loop {
-                match self.shared.node.write(command.clone(), self.deadline).await {
-                    Err(Error::Overloaded { retry_after })
-                        if Instant::now() + retry_after < self.deadline =>
-                    {
-                        sleep(retry_after).await;
-                    }
-                    outcome => return outcome,
+        let limits = &self.shared.limits;
+        let gives_up = Instant::now() + Duration::from_millis(limits.max_deadline_ms);
+        loop {
+            let deadline = Instant::now() + Duration::from_millis(limits.default_deadline_ms);
+            match until(deadline, self.shared.node.write(command.clone(), deadline)).await? {
+                Err(Error::Overloaded { retry_after }) if Instant::now() + retry_after < gives_up => {
+                    sleep(retry_after).await;
                 }
+                outcome => return outcome.map_err(status::failed),
             }
-        };
-        self.within(taken).await
+        }
     }
 
     /// A view of local state that is as fresh as asked.
@@ -152,34 +154,34 @@ impl Call {
         View::of(self.within(self.shared.node.read(mode, self.deadline)).await?)
     }
 
-    /// Waits for the node until the deadline, by which it answers itself and knows best what to say; little longer,
-    /// whatever it does.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {
-        match timeout_at(self.deadline + GRACE, work).await {
-            Ok(done) => done.map_err(status::failed),
-            Err(_) => Err(status::out_of_time()),
-        }
+        until(self.deadline, work).await?.map_err(status::failed)
     }
 
     /// Runs lookups on a thread where waiting for the disk holds up nobody. Few at a time: more would not be done sooner.
     ///
     /// # Errors
-    /// `OVERLOADED` when others wait too long for that already; what `work` fails with.
+    /// `OVERLOADED` when it would wait too long for that; what `work` fails with.
     pub(super) async fn run_batch<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        let Shared { batches, batch_lag, .. } = &*self.shared;
-        if batches.available_permits() == 0 && self.shared.is_too_late(batch_lag) {
-            return Err(self.shared.refusal());
-        }
-        let begun = Instant::now();
-        let Ok(place) = timeout_at(self.deadline, batches.acquire()).await else {
-            return Err(status::out_of_time());
+        let Shared { batches, batch_pace, .. } = &*self.shared;
+        let place = batch_pace.place(1, self.shared.max_lag()).ok_or_else(|| self.shared.refusal())?;
+        let permit = match timeout_at(self.deadline, batches.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => return Err(status::stopping()),
+            Err(_) => return Err(status::out_of_time()),
         };
-        batch_lag.note(begun.elapsed());
-        let done = machine::blocking(work).await;
-        drop(place);
+        // The thread holds them: it goes on when the caller has gone.
+        let pace = batch_pace.clone();
+        let done = machine::blocking(move || {
+            let _held = (place, permit);
+            let done = work();
+            pace.done(1);
+            done
+        })
+        .await;
         done.unwrap_or_else(|_| Err(status::broken("the thread of a batch died")))
     }
 
@@ -210,4 +212,9 @@ impl Call {
     pub(super) fn max_message_bytes(&self) -> usize {
         self.shared.limits.max_message_bytes
     }
+}
+
+/// Waits for the node until `deadline`; little longer, whatever it does.
+async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Status> {
+    timeout_at(deadline + GRACE, work).await.map_err(|_| status::out_of_time())
 }

@@ -79,6 +79,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::config::LimitsConfig;
 use crate::machine::Connection;
 use crate::metrics::Metrics;
+use crate::pace::Pace;
 use crate::proto::DESCRIPTORS;
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
 use crate::proto::registry::admin_units_server::AdminUnitsServer;
@@ -90,8 +91,6 @@ use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
 use crate::raft::Node;
 
-/// Batches of lookups that run at once, for each processor: some of them wait for the disk.
-const BATCHES: usize = 4;
 /// Streams on one connection at once.
 const MAX_STREAMS: u32 = 1024;
 /// How long open connections may take to end after the shutdown began.
@@ -106,9 +105,11 @@ pub(crate) struct Shared {
     gate: Arc<Semaphore>,
     /// How late requests get to run.
     lag: lag::Lag,
-    /// One permit for each batch of lookups that may run, and how late they get one.
-    batches: Semaphore,
-    batch_lag: lag::Lag,
+    /// One permit for each batch of lookups that may run, and the pace at which they are done.
+    batches: Arc<Semaphore>,
+    batch_pace: Arc<Pace>,
+    /// One permit for each chunk of an import that may be under way.
+    imports: Semaphore,
     /// Set when the server shuts down: imports end, health turns bad.
     stopping: CancellationToken,
 }
@@ -156,8 +157,11 @@ pub(crate) async fn serve_on<I: Connection>(
         metrics,
         gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
         lag: lag::Lag::watch(stopping.clone()),
-        batches: Semaphore::new(BATCHES * available_parallelism().map_or(1, NonZero::get)),
-        batch_lag: lag::Lag::default(),
+        // One for each processor: more threads would take the processors from the tasks that read what clients send, and
+        // what waits there is seen by nobody.
+        batches: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
+        batch_pace: Pace::new(call::FEW),
+        imports: Semaphore::new(registry::CHUNKS),
         stopping: stopping.clone(),
     });
     // However this function ends, nothing it started outlives it.

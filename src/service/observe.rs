@@ -36,6 +36,14 @@ pub(super) const OTHER: &str = "other";
 pub(super) const IMPORT: &str = "PopulationRegistry/Import";
 /// This one by its requests.
 pub(super) const VERIFY_STREAM: &str = "Verification/VerifyStream";
+/// Those whose lookups run on a thread of their own (`Call::run_batch`), of which there are few.
+pub(super) const BATCHES: [&str; 5] = [
+    "DataAccess/ReadHousehold",
+    "PopulationRegistry/BatchReadPersons",
+    "PopulationRegistry/FindPersons",
+    "PopulationRegistry/ReadPersonHistory",
+    "Verification/BatchVerify",
+];
 
 /// Path of a call -> its name in metrics and spans, for every method of the API.
 static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
@@ -223,8 +231,8 @@ mod tests {
     fn every_method_of_the_api_has_a_name() {
         assert_eq!(METHODS["/dancu.registry.v1.Verification/Verify"], "Verification/Verify");
         assert_eq!(METHODS["/dancu.cluster.v1.ClusterAdmin/Init"], "ClusterAdmin/Init");
-        for stream in [IMPORT, VERIFY_STREAM] {
-            assert!(METHODS.values().any(|name| name == stream));
+        for named in [IMPORT, VERIFY_STREAM].iter().chain(&BATCHES) {
+            assert!(METHODS.values().any(|name| name == named), "{named}");
         }
     }
 

@@ -7,6 +7,7 @@ use dancu::cli::fleet::load::Load;
 use dancu::client::{Client, ClientError, ClientOptions};
 use dancu::proto::registry::ReadOptions;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
 use crate::harness::people::citizen;
@@ -41,6 +42,20 @@ async fn cluster_load_a_log_that_nobody_reads_stops_nothing() {
     println!("{reads} reads in {:.1?} while nobody read the log", begun.elapsed());
     // Its last lines cannot be written either: it does not wait for that.
     cluster.node(0).stop(PATIENCE).unwrap();
+}
+
+/// Each connection takes a descriptor, and many systems allow a process 1,024 unless it asks for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_load_a_node_takes_all_descriptors_that_it_may_have() {
+    let allowed = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), ..allowed }).unwrap();
+    let cluster = Cluster::start_with(1, 0, |_| {}).await;
+    setrlimit(Resource::Nofile, allowed).unwrap();
+    let limits = format!("/proc/{}/limits", cluster.fleet.nodes[0].pid().unwrap());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let [soft, hard, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+    assert_eq!(soft, hard);
 }
 
 /// Writers that know the central nodes alone.

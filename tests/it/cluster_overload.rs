@@ -18,7 +18,7 @@ use crate::harness::command::ended;
 const SECONDS: u64 = 10;
 /// From here on the run is long enough to judge how the latency compares and whether memory grows.
 const JUDGED: u64 = 60;
-/// Calls that the clients may have under way: more than a node takes.
+/// Calls that the clients may have under way in the overload: more than a node takes.
 const CLIENTS: &str = "--clients=4000";
 
 /// What a run of `dancu bench` saw.
@@ -84,8 +84,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Overloads the cluster with calls that a load of one processor can make three times as often as it can answer them.
-async fn overload(operation: &'static str, batch: &'static str) {
+/// Overloads the cluster with three times as many calls as `sustained` clients make, of whom it need not refuse any.
+async fn overload(operation: &'static str, batch: &'static str, sustained: &'static str) {
     let given = std::env::var("DANCU_SECONDS").ok();
     let seconds: u64 = given.map_or(SECONDS, |text| text.parse().expect("DANCU_SECONDS is a number"));
     // A small cache, so that it is full soon and what grows then is something else.
@@ -95,8 +95,7 @@ async fn overload(operation: &'static str, batch: &'static str) {
         let moved = taskset(&["-a", "-p", "-c", &processors().0, &pid.to_string()]).output().unwrap();
         assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
     }
-    let before =
-        bench(&cluster, &[operation, batch, "--clients=256", &format!("--seconds={}", seconds.min(10))]);
+    let before = bench(&cluster, &[operation, batch, sustained, &format!("--seconds={}", seconds.min(10))]);
     // On a machine that is busy with other things, this many may be too many already.
     assert!(before.errors.iter().all(|reason| reason == "OVERLOADED"), "{:?}", before.errors);
 
@@ -134,6 +133,7 @@ async fn overload(operation: &'static str, batch: &'static str) {
     assert!(under.errors.iter().all(|reason| reason == "OVERLOADED"), "{:?}", under.errors);
     assert!(under.per_second * 4.0 > before.per_second, "little is done but refusing");
     if seconds >= JUDGED {
+        assert!(before.errors.is_empty(), "the rate before was not sustained");
         assert!(under.p50_ms < before.p50_ms * 3.0, "what was taken waits too long");
         assert!(under.p99_ms < before.p99_ms * 3.0, "some of what was taken waits too long");
         assert!(late < early * 1.1 + 16.0, "memory grows");
@@ -146,10 +146,21 @@ async fn overload(operation: &'static str, batch: &'static str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_overload_writes() {
-    overload("batch-write", "--batch=16").await;
+    overload("batch-write", "--batch=16", "--clients=24").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_overload_verifications() {
-    overload("batch-verify", "--batch=64").await;
+    overload("batch-verify", "--batch=64", "--clients=192").await;
+}
+
+/// An import is a stream that waits: while the leader takes no more, its chunks do too, and take turns with those of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_overload_imports_wait() {
+    let cluster = Cluster::start_with(3, 0, |settings| settings.raft.write_queue_ms = 1).await;
+    let seen = bench(&cluster, &["import", "--batch=300", "--clients=8", "--seconds=3"]);
+    assert!(seen.errors.is_empty() && seen.per_second > 0.0, "{:?}", seen.errors);
+    let refused: f64 = (0..3).map(|i| cluster.metric(i, "overloaded_total")).sum();
+    println!("{:.0} people a second; chunks came too early {refused} times", seen.per_second);
+    assert!(refused > 0.0, "the leader took everything at once: nothing had to wait");
 }

@@ -29,8 +29,8 @@ use crate::proto::registry::{
 };
 use crate::proto::store::{Command, WriteSet, command};
 
-/// Chunks in flight on one stream.
-const IN_FLIGHT: usize = 4;
+/// Chunks under way on one stream, and on all streams of a node: those of several take turns.
+pub const CHUNKS: usize = 4;
 /// Chunk numbers stay below this, so that with the import's id and a "/" they fit into a request id.
 const MAX_CHUNK: u64 = 100_000_000_000;
 
@@ -53,7 +53,7 @@ pub fn answers(
         let span = span.clone();
         async move { tokio::spawn(job?.run().instrument(span)).await.unwrap_or_else(|_| Err(died())) }
     })
-    .buffered(IN_FLIGHT)
+    .buffered(CHUNKS)
     .boxed()
 }
 
@@ -127,6 +127,7 @@ impl Chunk {
     /// People that are malformed are rejected by the state machine like those that are taken: one bad record does not
     /// keep the others out, and the command stays the same whoever repeats it.
     async fn apply(self) -> Result<ImportResponse, Status> {
+        let Ok(_turn) = self.shared.imports.acquire().await else { return Err(status::stopping()) };
         let call = self.shared.admit_part().await?;
         let create = |person| Op::Create(CreatePerson { person: Some(person), accept_existing: true });
         let writes = self.persons.into_iter().map(|person| Write { write: Some(create(person)) }).collect();

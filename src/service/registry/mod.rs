@@ -21,6 +21,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
+pub(super) use self::import::CHUNKS;
 use super::{Shared, write};
 use crate::proto::registry::population_registry_server::PopulationRegistry;
 use crate::proto::registry::write::Write as Op;

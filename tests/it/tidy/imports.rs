@@ -3,11 +3,11 @@
 use super::source::Source;
 
 /// Leaves, which all may use.
-const LEAVES: [&str; 8] =
-    ["config", "defect", "failpoint", "machine", "metrics", "proto", "simulated", "telemetry"];
+const LEAVES: [&str; 9] =
+    ["config", "defect", "failpoint", "machine", "metrics", "pace", "proto", "simulated", "telemetry"];
 
 /// What each folder may use besides itself and the leaves. A folder not named here is a mistake.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("lib", &[]),
     ("fuzz", &["cli", "service", "raft", "storage", "domain"]),
     ("main", &["cli"]),
@@ -25,6 +25,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("failpoint", &[]),
     ("telemetry", &[]),
     ("metrics", &[]),
+    ("pace", &[]),
     ("proto", &[]),
 ];
 
