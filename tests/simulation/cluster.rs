@@ -53,8 +53,8 @@ impl Cluster {
         let folder = folder.expect("a temporary folder");
         let central = if random.random_ratio(1, 4) { 5 } else { 3 };
         let provincial = random.random_range(1..=2);
-        let keep = random.random_range(5..40);
-        let every = random.random_range(20..200);
+        let keep = random.random_range(2..20);
+        let every = random.random_range(5..80);
         let host = |number: usize| {
             let name = format!("node{number}");
             let role = if number <= central { Role::Central } else { Role::Provincial };

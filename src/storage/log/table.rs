@@ -286,7 +286,7 @@ fn db_options() -> Options {
     options.set_wal_recovery_mode(if careless { DBRecoveryMode::PointInTime } else { strict });
     options.set_track_and_verify_wals_in_manifest(!careless);
     options.set_paranoid_checks(true);
-    options.set_max_total_wal_size(MAX_WAL_BYTES);
+    options.set_max_total_wal_size(max_wal_bytes());
     options.set_max_background_jobs(2);
     // All table files are opened with the database, so that a missing one is noticed then and not when it is read.
     options.set_max_open_files(-1);
@@ -295,6 +295,15 @@ fn db_options() -> Options {
     options.set_keep_log_file_num(4);
     options.set_stats_dump_period_sec(0);
     options
+}
+
+fn max_wal_bytes() -> u64 {
+    // A file of this size is allocated at once: in a simulation in memory, a hundred times in a second, for a small log.
+    #[cfg(test)]
+    if crate::simulated::active() {
+        return MIB as u64;
+    }
+    MAX_WAL_BYTES
 }
 
 fn log_options() -> Options {
