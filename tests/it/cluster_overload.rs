@@ -119,11 +119,12 @@ async fn overload(operation: &'static str, batch: &'static str, sustained: &'sta
     let (early, late) =
         (median(memories[quarter..2 * quarter].to_vec()), median(memories[3 * quarter..].to_vec()));
     println!(
-        "{operation}: {:.0}/s at p50 {:.1} ms, p99 {:.1} ms; asked three times as often for {seconds} s: {:.0}/s at p50 {:.1} ms, \
+        "{operation}: {:.0}/s at p50 {:.1} ms, p99 {:.1} ms, {} refused; asked three times as often for {seconds} s: {:.0}/s at p50 {:.1} ms, \
          p99 {:.1} ms, {} refused; memory of the nodes {early:.0} MiB early, {late:.0} MiB late",
         before.per_second,
         before.p50_ms,
         before.p99_ms,
+        before.refused,
         under.per_second,
         under.p50_ms,
         under.p99_ms,
@@ -133,7 +134,8 @@ async fn overload(operation: &'static str, batch: &'static str, sustained: &'sta
     assert!(under.errors.iter().all(|reason| reason == "OVERLOADED"), "{:?}", under.errors);
     assert!(under.per_second * 4.0 > before.per_second, "little is done but refusing");
     if seconds >= JUDGED {
-        assert!(before.errors.is_empty(), "the rate before was not sustained");
+        let calls = before.calls_per_second * seconds.min(10) as f64;
+        assert!((before.refused as f64) < calls / 100.0, "the rate before was not sustained");
         assert!(under.p50_ms < before.p50_ms * 3.0, "what was taken waits too long");
         assert!(under.p99_ms < before.p99_ms * 3.0, "some of what was taken waits too long");
         assert!(late < early * 1.1 + 16.0, "memory grows");
