@@ -11,7 +11,7 @@
 //!         raft      consensus: the only folder that names openraft
 //!         storage   disk: the only folder that names rocksdb
 //!         domain    the rules of the register: pure, no clock, no random, no disk
-//!         config, telemetry, metrics, proto, machine, pace, defect: leaves that all may use
+//!         config, telemetry, metrics, proto, machine, pace, tls, defect: leaves that all may use
 //! ```
 //!
 //! Each folder's `mod.rs` explains itself; `tests/it/tidy` holds the direction of imports.
@@ -38,6 +38,7 @@ mod simulated;
 mod simulation;
 pub mod storage;
 pub mod telemetry;
+mod tls;
 
 /// The workload that the integration tests and the simulation share names the crate from outside.
 #[cfg(test)]

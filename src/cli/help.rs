@@ -4,7 +4,7 @@ use clap::Command;
 
 /// Each command, under what it is for.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Clusters", &["node", "cluster", "dev", "demo", "bench"]),
+    ("Clusters", &["node", "cluster", "certs", "dev", "demo", "bench"]),
     ("Whole populations", &["generate", "import"]),
     (
         "The register",

@@ -5,6 +5,7 @@
 //! dev        runs a whole cluster            import     people from a file, resumable
 //! demo       shows what a cluster withstands register   people, events, numbers, papers, households
 //! cluster    for operators                   verify     claims about one person
+//! certs      certificates of nodes
 //! bench      load, and what it cost          unit       administrative units
 //!
 //! help       `dancu --help` in groups        fleet      node processes, for the demo and the tests
@@ -21,6 +22,7 @@
 
 mod answer;
 pub mod bench;
+mod certs;
 mod cluster;
 mod connect;
 mod demo;
@@ -72,6 +74,9 @@ enum Command {
     /// Form a cluster, change its members, look at it
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Make the certificates with which nodes know each other
+    #[command(subcommand)]
+    Certs(certs::Command),
     /// Write a synthetic population as NDJSON, the same for the same seed on every machine
     Generate(generate::Args),
     /// Add the people of an NDJSON or CSV file; run again after a break, it adds nobody twice
@@ -117,6 +122,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Demo(args) => demo::run(args, &output).await,
             Command::Bench(args) => bench::run(args, &output).await,
             Command::Cluster(command) => cluster::run(command, &output).await,
+            Command::Certs(command) => certs::run(command, &output),
             Command::Generate(args) => generate::run(&args),
             Command::Import(args) => import::run(args, &output).await,
             Command::Register(command) => register::run(command, &output).await,

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
+pub use validate::is_node_name;
 
 /// The keys of a table in order, each with the lines of its doc comment.
 pub type Fields = &'static [(&'static str, &'static [&'static str])];
@@ -70,13 +71,18 @@ documented! {
         /// a wildcard such as 0.0.0.0.
         #[serde(default)]
         pub client_advertise: Option<String>,
-        /// IP address and port on which the other nodes are served. Anyone who reaches it can act as a node, so it
-        /// must stand on a network of the nodes alone. Port 0 takes any free port. Required.
+        /// IP address and port on which the other nodes are served. Without peer_tls anyone who reaches it can act as a
+        /// node, so it must stand on a network of the nodes alone. Port 0 takes any free port. Required.
         pub peer_listen: SocketAddr,
         /// host:port at which the other nodes reach `peer_listen`. Default: the address listened on; required when
         /// that is a wildcard such as 0.0.0.0.
         #[serde(default)]
         pub peer_advertise: Option<String>,
+        /// Folder with authority.pem, node.pem and node.key, as `dancu certs issue` makes it, and revoked.pem if
+        /// certificates were revoked: nodes then speak mutual TLS 1.3 and show each other who they are. Changed files are
+        /// taken within seconds. All nodes of a cluster must have it, or none. Default: no TLS.
+        #[serde(default)]
+        pub peer_tls: Option<PathBuf>,
         /// IP address and port of /metrics, /healthz, /readyz and /status (HTTP). Port 0 takes any free port.
         /// Default: no HTTP.
         #[serde(default)]
@@ -271,6 +277,7 @@ impl NodeConfig {
             client_advertise: None,
             peer_listen: any,
             peer_advertise: None,
+            peer_tls: None,
             http_listen: None,
             raft: RaftConfig::default(),
             storage: StorageConfig::default(),

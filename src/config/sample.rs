@@ -154,6 +154,7 @@ fn node(name: String, role: Role) -> NodeConfig {
         client_advertise: Some(format!("{name}.{DOMAIN}:7001")),
         peer_listen: any(7002),
         peer_advertise: Some(format!("{name}.{DOMAIN}:7002")),
+        peer_tls: Some("/etc/dancu/peer".into()),
         http_listen: Some(([127, 0, 0, 1], 7003).into()),
         raft,
         ..NodeConfig::loopback(&name, role, Path::new("/var/lib/dancu"))

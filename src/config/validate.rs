@@ -142,14 +142,18 @@ fn at_range(table: &str, key: &str, value: u64, least: u64, most: u64) -> Result
     Err(Problem::new(&format!("{table}.{key}"), format!("is {value}: set it to {least} to {most}")))
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
+/// Whether a node may have this name.
+pub fn is_node_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
-    let good = (1..=63).contains(&bytes.len())
+    (1..=63).contains(&bytes.len())
         && bytes.iter().all(|byte| plain(*byte) || matches!(byte, b'-' | b'.'))
         && plain(bytes[0])
-        && plain(bytes[bytes.len() - 1]);
-    if good {
+        && plain(bytes[bytes.len() - 1])
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    if is_node_name(name) {
         return Ok(());
     }
     Err(Problem::new("name", "must be 1 to 63 of a-z, 0-9, '-' and '.', first and last a letter or digit"))

@@ -143,6 +143,11 @@ metrics! {
     /// Milliseconds by which this node's data may be behind, as of its last round.
     staleness_bound_ms ("staleness_bound_ms"): Gauge = Gauge::default();
 
+    /// When the certificate that this node shows to its peers ends, in seconds since 1970; 0 without one.
+    peer_certificate_expires_seconds ("peer_certificate_expires_seconds"): Gauge = Gauge::default();
+    /// Connections to the peer listener whose handshake failed: without a certificate of the cluster's authority, or too slow.
+    peer_handshakes_refused_total ("peer_handshakes_refused"): Counter = Counter::default();
+
     /// Connections of clients.
     connections ("connections"): Gauge = Gauge::default();
     /// Connections of clients that were closed at once because there were too many.

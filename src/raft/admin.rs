@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use crate::defect::{self, Defect};
 use crate::proto::cluster::{Member, NodeRole};
-use crate::proto::peer::{AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, admin_request};
+use crate::proto::peer::{AdminRequest, AdminResponse, AdoptResponse, admin_request};
 use crate::proto::registry::RequestContext;
 use crate::proto::store::{AllocateNode, Command, Reply, RetireNode, command, reply};
 use crate::raft::error::Error;
 use crate::raft::leader;
 use crate::raft::node::Node;
+use crate::raft::peer::channel::{Me, To};
 use crate::raft::peer::client::adopt;
 use crate::raft::replica::Replica;
 use crate::raft::types::TypeConfig;
@@ -46,9 +47,10 @@ fn not_changed(error: &RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> E
     }
 }
 
-async fn ask(me: &Identity, address: &str, cluster_id: &str, node_id: u64) -> Result<AdoptResponse, Error> {
-    let request = AdoptRequest { cluster_id: cluster_id.to_owned(), node_id };
-    let answer = adopt(me, address, request).await;
+/// Asks a node who it is, or gives it the identity that is meant: then it must have the certificate of that name.
+async fn ask(me: &Me, to: To<'_>, cluster_id: &str) -> Result<AdoptResponse, Error> {
+    let address = to.address;
+    let answer = adopt(me, to, cluster_id).await;
     answer.map_err(|status| state(format!("the node at {address} did not answer: {}", status.message())))
 }
 
@@ -74,10 +76,12 @@ impl Node {
         if addresses.iter().collect::<BTreeSet<_>>().len() != addresses.len() {
             return Err(Error::invalid(field, "an address is named twice"));
         }
-        let me = Identity { cluster_id: String::new(), node_id: 0, name: self.member().name };
+        let name = self.member().name;
+        let identity = Identity { cluster_id: String::new(), node_id: 0, name: name.clone() };
+        let me = Me { identity, tls: self.tls.clone() };
         let mut answers = Vec::new();
         for address in &addresses {
-            answers.push(ask(&me, address, "", 0).await?);
+            answers.push(ask(&me, To::stranger(address), "").await?);
         }
         if answers.iter().any(|answer| answer.formed) {
             // A node that lost its folder waits like a new one. Given its old id it could vote again on what it forgot.
@@ -86,14 +90,14 @@ impl Node {
             ));
         }
         let members = first_members(&addresses, &answers)?;
-        if !members.iter().any(|member| member.name == me.name) {
+        if !members.iter().any(|member| member.name == name) {
             return Err(Error::invalid(field, "the node that is asked must be one of them"));
         }
         let known = answers.iter().map(|answer| answer.cluster_id.as_str()).find(|id| !id.is_empty());
         #[expect(clippy::disallowed_methods, reason = "made once, then replicated")]
         let cluster_id = known.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
         for member in &members {
-            ask(&me, &member.peer_address, &cluster_id, member.node_id).await?;
+            ask(&me, To::member(member.node_id, member), &cluster_id).await?;
         }
         let described: BTreeMap<u64, Member> = members.iter().map(|m| (m.node_id, m.clone())).collect();
         let formed = self.replica()?.raft.initialize(described).await;
@@ -198,7 +202,8 @@ impl Replica {
 
     async fn add(&self, address: &str) -> Result<Member, Error> {
         let _one_at_a_time = self.adding.lock().await;
-        let answer = ask(&self.identity, address, "", 0).await?;
+        let me = self.calls.me();
+        let answer = ask(me, To::stranger(address), "").await?;
         let mut member = described(&answer, address)?;
         if answer.cluster_id.is_empty() {
             self.retire_abandoned(&member.name).await?;
@@ -208,7 +213,8 @@ impl Replica {
                 Some(reply::Reply::NodeId(id)) => id,
                 other => return Err(refused(other)),
             };
-            ask(&self.identity, address, &self.identity.cluster_id, member.node_id).await?;
+            let to = To { address, ..To::member(member.node_id, &member) };
+            ask(me, to, &self.identity.cluster_id).await?;
         } else if answer.cluster_id != self.identity.cluster_id {
             return Err(state(format!("{} belongs to another cluster, {}", member.name, answer.cluster_id)));
         } else if leader::member(&self.raft, member.node_id).is_some() {

@@ -33,6 +33,7 @@ use crate::raft::replica::Replica;
 use crate::raft::status;
 use crate::storage::data_dir::{DataDir, Identity};
 use crate::storage::state::Digest;
+use crate::tls::Tls;
 
 /// How long a stopping leader waits for its successor.
 const HAND_OVER: Duration = Duration::from_secs(3);
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The folder, the log or the state cannot be used.
     #[error("{0}")]
     Storage(#[from] crate::storage::error::StorageError),
+    /// The files of `peer_tls` cannot be used.
+    #[error("{0}")]
+    Tls(#[from] crate::tls::TlsError),
     /// The peer listener cannot be bound.
     #[error(
         "cannot listen for peers on {address}: {source}. Stop what uses the port, or change peer_listen."
@@ -77,6 +81,8 @@ pub struct Node {
     config: NodeConfig,
     member: Member,
     metrics: Arc<Metrics>,
+    /// What it shows to its peers; nothing when they speak in the clear.
+    pub(super) tls: Option<Arc<Tls>>,
     folder: tokio::sync::Mutex<DataDir>,
     replica: OnceLock<Arc<Replica>>,
     /// Set by `hand_over`: new work goes elsewhere.
@@ -92,22 +98,39 @@ impl Node {
     /// # Errors
     /// [`StartError`]: nothing was damaged.
     pub async fn start(config: NodeConfig, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
+        let tls = config.peer_tls.as_deref().map(|folder| Tls::load(folder, &config.name)).transpose()?;
         let folder = DataDir::open(&config.data_dir, &config.name)?;
         let address = config.peer_listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let bound = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        Self::start_on(config, metrics, folder, bound, incoming).await
+        match tls.map(Arc::new) {
+            Some(tls) => {
+                let secured = tls.accept(incoming, metrics.clone());
+                Self::start_on(config, metrics, folder, bound, secured, Some(tls)).await
+            }
+            None => {
+                if !bound.ip().is_loopback() {
+                    tracing::warn!(
+                        "nodes speak in the clear: whoever reaches {bound} can act as one. Set peer_tls; `dancu certs` \
+                         makes what it needs"
+                    );
+                }
+                Self::start_on(config, metrics, folder, bound, incoming, None).await
+            }
+        }
     }
 
-    /// As [`Node::start`], with the folder open and peers that come on `incoming`, at the address `bound`.
+    /// As [`Node::start`], with the folder open and peers that come on `incoming`, at the address `bound`, secure if there is
+    /// `tls`.
     pub(crate) async fn start_on<I: Connection>(
         config: NodeConfig,
         metrics: Arc<Metrics>,
         folder: DataDir,
         bound: SocketAddr,
         incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+        tls: Option<Arc<Tls>>,
     ) -> Result<Arc<Self>, StartError> {
         let identity = folder.identity();
         let member = Member {
@@ -121,6 +144,7 @@ impl Node {
             config,
             member,
             metrics,
+            tls,
             folder: tokio::sync::Mutex::new(folder),
             replica: OnceLock::new(),
             stopping: OnceLock::new(),
@@ -133,6 +157,9 @@ impl Node {
                 tracing::info!(peer_address = %node.member.peer_address, "waiting to be adopted by a cluster");
             }
         }
+        if let Some(tls) = &node.tls {
+            tls.watch(node.metrics.clone(), node.peers_end.clone());
+        }
         let serving = tokio::spawn(server::serve(node.clone(), incoming, node.peers_end.clone()));
         *node.peers.lock().await = Some(serving);
         Ok(node)
@@ -141,7 +168,8 @@ impl Node {
     async fn take_part(&self, identity: Identity) -> Result<(), String> {
         tracing::info!(cluster_id = %identity.cluster_id, node_id = identity.node_id, "taking part in the cluster");
         let member = Member { node_id: identity.node_id, ..self.member.clone() };
-        let replica = Replica::open(&self.config, identity, member, self.metrics.clone()).await?;
+        let replica =
+            Replica::open(&self.config, identity, member, self.metrics.clone(), self.tls.clone()).await?;
         self.replica.set(replica).map_err(|_| "this node takes part in a cluster already".to_owned())
     }
 

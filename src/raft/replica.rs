@@ -20,6 +20,7 @@ use crate::raft::leader;
 use crate::raft::leadership::{Standing, Told};
 use crate::raft::log_storage::LogStorage;
 use crate::raft::observer::Observer;
+use crate::raft::peer::channel::Me;
 use crate::raft::peer::client::PeerCalls;
 use crate::raft::peer::network::NetworkFactory;
 use crate::raft::proposer::Proposer;
@@ -30,6 +31,7 @@ use crate::raft::types::Raft;
 use crate::storage::data_dir::Identity;
 use crate::storage::log::{LogOptions, LogStore};
 use crate::storage::state::{StateOptions, StateStore};
+use crate::tls::Tls;
 
 /// How often a node confirms its age when no read does: keeps the bound of bounded-stale answers small.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -79,6 +81,7 @@ impl Replica {
         identity: Identity,
         member: Member,
         metrics: Arc<Metrics>,
+        tls: Option<Arc<Tls>>,
     ) -> Result<Arc<Self>, String> {
         let (log, state) = open_stores(config, &metrics).await?;
         fit_together(&log, &state)?;
@@ -87,12 +90,13 @@ impl Replica {
         let machine = StateMachine::new(state.clone(), log.durable(), metrics.clone());
         let fault = Fault::default();
         let told = Told::default();
-        let network = NetworkFactory::new(identity.clone(), metrics.clone(), fault.clone(), told.clone());
+        let me = Me { identity: identity.clone(), tls };
+        let network = NetworkFactory::new(me.clone(), metrics.clone(), fault.clone(), told.clone());
         let raft = Raft::new(identity.node_id, Arc::new(raft_config), network, storage, machine)
             .await
             .map_err(|fatal| format!("Raft did not start: {fatal}"))?;
 
-        let calls = Arc::new(PeerCalls::new(identity.clone()));
+        let calls = Arc::new(PeerCalls::new(me));
         let barrier = Barrier::start(Rounds {
             raft: raft.clone(),
             log: log.clone(),

@@ -20,6 +20,7 @@ mod cluster_read_rounds;
 mod cluster_reasons;
 mod cluster_restart;
 mod cluster_snapshot;
+mod cluster_tls;
 mod data_format;
 mod harness;
 mod import;

@@ -90,3 +90,33 @@ async fn node_trouble_folder_of_another_node() {
     cluster.restart(0).await;
     cluster.assert_no_errors();
 }
+
+#[test]
+fn node_trouble_certificates() {
+    let folder = Folder::new();
+    let authority = folder.0.path().join("certs");
+    let at = |node: &str| authority.join(node);
+    let certs = |arguments: &[&str]| {
+        let folder = ["--folder", authority.to_str().unwrap()];
+        run(["certs"].iter().chain(&arguments[..1]).chain(&folder).chain(&arguments[1..]))
+    };
+    let with = |peer_tls: &Path| {
+        let config = folder.valid(&folder.0.path().join("data"), "127.0.0.1:0");
+        let text = std::fs::read_to_string(config).unwrap();
+        folder.config(&format!("{text}peer_tls = {peer_tls:?}\n"))
+    };
+    let (code, _, err) = certs(&["issue", "node-1"]);
+    assert!(code == 2 && err.contains("dancu certs init"), "{err}");
+    assert_eq!(certs(&["init"]).0, 0);
+    let (code, _, err) = certs(&["init"]);
+    assert!(code == 2 && err.contains("is there already"), "{err}");
+    let (code, _, err) = certs(&["issue", "Node 1"]);
+    assert!(code == 2 && err.contains("no name of a node"), "{err}");
+    assert_eq!(certs(&["issue", "node-1", "node-2"]).0, 0);
+
+    refused(&with(&at("node-3")), 4, &["node-3/authority.pem", "dancu certs issue"]);
+    refused(&with(&at("node-2")), 4, &["certificate of node-2", "this is the node node-1"]);
+    std::fs::copy(at("node-2").join("node.key"), at("node-1").join("node.key")).unwrap();
+    refused(&with(&at("node-1")), 4, &["node.key", "cannot be used"]);
+    assert!(!folder.0.path().join("data").exists(), "the data folder was touched");
+}

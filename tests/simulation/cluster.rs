@@ -241,7 +241,8 @@ impl Host {
         let folder = DataDir::open(&config.data_dir, &config.name)?;
         let address = ([0, 0, 0, 0], PEER_PORT).into();
         let node =
-            Node::start_on(config, metrics.clone(), folder, address, simulated::incoming(PEER_PORT)).await?;
+            Node::start_on(config, metrics.clone(), folder, address, simulated::incoming(PEER_PORT), None)
+                .await?;
         *self.node.borrow_mut() = Arc::downgrade(&node);
         self.nothing_durable_is_lost(&node)?;
         let clients = simulated::incoming(CLIENT_PORT);

@@ -44,6 +44,7 @@ impl Stage {
     pub fn set(folder: &Path) -> Result<Self, Failure> {
         let binary = std::env::current_exe().map_err(|e| machine(&e))?;
         let mut fleet = Fleet::new(&binary, folder);
+        fleet.secure().map_err(|e| machine(&e))?;
         for number in 1..=3 {
             fleet.spawn(&format!("central-{number}"), Role::Central).map_err(|e| machine(&e))?;
         }

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use self::process::Process;
 use crate::config::{NodeConfig, Role};
+use crate::tls::authority::Authority;
 
 /// Node processes that share a folder. They belong to a cluster once somebody forms one of them.
 pub struct Fleet {
@@ -35,6 +36,8 @@ pub struct Fleet {
     pub hosts: VecDeque<Host>,
     /// The processes, in the order in which they were added.
     pub nodes: Vec<Process>,
+    /// Gives each node a certificate, once there is one.
+    authority: Option<Authority>,
 }
 
 /// A place for one node.
@@ -50,6 +53,10 @@ pub struct Host {
 
 /// Ports of a node that has its host for itself: for clients, for peers, for HTTP.
 const HOST_PORTS: [u16; 3] = [7301, 7302, 7303];
+/// The folder of the authority, in that of the fleet.
+const CERTIFICATES: &str = "certs";
+/// How long its certificates hold.
+const DAYS: u32 = 365;
 
 impl Fleet {
     /// A fleet without nodes. `binary` is the program to run, `folder` where configurations, logs and data go.
@@ -62,7 +69,18 @@ impl Fleet {
             settings,
             hosts: VecDeque::new(),
             nodes: Vec::new(),
+            authority: None,
         }
+    }
+
+    /// Nodes that are started from now on speak mutual TLS to each other, with certificates of an authority in the folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn secure(&mut self) -> io::Result<()> {
+        let authority = Authority::init(&self.folder.join(CERTIFICATES), DAYS).map_err(io::Error::other)?;
+        self.authority = Some(authority);
+        Ok(())
     }
 
     /// Starts a new node, which waits for a cluster, and returns its position. Does not wait until it serves.
@@ -84,7 +102,9 @@ impl Fleet {
             Some(host) => HOST_PORTS.map(|port| SocketAddr::new(host.address, port)),
             None => free_ports(own_address())?,
         };
+        let issue = |authority: &Authority| authority.issue(name, DAYS);
         Ok(NodeConfig {
+            peer_tls: self.authority.as_ref().map(issue).transpose().map_err(io::Error::other)?,
             name: name.to_owned(),
             role,
             data_dir: host.map_or_else(|| self.folder.join(name), |host| host.data_dir.clone()),

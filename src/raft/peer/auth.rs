@@ -2,9 +2,11 @@
 
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
-use tonic::{Request, Status};
+use tonic::{Extensions, Request, Status};
 
+use crate::proto::cluster::Member;
 use crate::storage::data_dir::Identity;
+use crate::tls::Holder;
 
 /// The cluster's id.
 const CLUSTER: &str = "dancu-cluster";
@@ -67,6 +69,21 @@ pub fn check(metadata: &MetadataMap, me: &Identity) -> Result<u64, Status> {
     }
 }
 
+/// Checks that the certificate of the connection, if there is one, is that of the node that the call claims to be from.
+///
+/// # Errors
+/// `PERMISSION_DENIED` with both names.
+pub fn check_holder(extensions: &Extensions, from: &Member) -> Result<(), Status> {
+    match extensions.get::<Holder>() {
+        Some(holder) if holder.name() != from.name => Err(Status::permission_denied(format!(
+            "the call is said to come from {}, its connection has the certificate of {}",
+            from.name,
+            holder.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +123,18 @@ mod tests {
         let mut metadata = claimed(&identity("c", 1), 2);
         metadata.insert(GROUP, MetadataValue::from_static("1"));
         assert!(check(&metadata, &identity("c", 2)).is_err());
+    }
+
+    #[test]
+    fn a_call_comes_over_a_connection_of_its_sender() {
+        let member = Member { node_id: 1, name: "central-1".to_owned(), ..Member::default() };
+        let mut extensions = Extensions::new();
+        check_holder(&extensions, &member).expect("without TLS nobody shows who it is");
+        extensions.insert(Holder::named("central-1"));
+        check_holder(&extensions, &member).unwrap();
+        extensions.insert(Holder::named("central-2"));
+        let refused = check_holder(&extensions, &member).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+        assert!(refused.message().contains("central-1") && refused.message().contains("central-2"));
     }
 }

@@ -14,9 +14,8 @@ use crate::proto::peer::{
 };
 use crate::proto::store::{Command, Reply};
 use crate::raft::error::ProposeError;
-use crate::raft::peer::channel::{self, Client};
+use crate::raft::peer::channel::{self, Client, Me, To};
 use crate::raft::peer::kept::Kept;
-use crate::storage::data_dir::Identity;
 
 /// Set on a refusal by a node that does not lead: the leader's id, when it knows one.
 pub const LEADER_HINT: &str = "dancu-leader";
@@ -33,7 +32,7 @@ const ADOPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The calls of one node to its peers: one connection to each, made at the first call.
 pub struct PeerCalls {
-    me: Identity,
+    me: Me,
     peers: Mutex<HashMap<(u64, String), Peer>>,
 }
 
@@ -50,8 +49,13 @@ fn bad_address(error: &tonic::transport::Error) -> Status {
 
 impl PeerCalls {
     /// For calls by `me`.
-    pub fn new(me: Identity) -> Self {
+    pub fn new(me: Me) -> Self {
         Self { me, peers: Mutex::default() }
+    }
+
+    /// Who calls.
+    pub fn me(&self) -> &Me {
+        &self.me
     }
 
     fn with<T>(&self, member: &Member, act: impl FnOnce(&mut Peer) -> T) -> Result<T, Status> {
@@ -59,7 +63,7 @@ impl PeerCalls {
         let peer = match peers.entry((member.node_id, member.peer_address.clone())) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(free) => {
-                let client = channel::client(&self.me, member.node_id, &member.peer_address);
+                let client = channel::client(&self.me, To::member(member.node_id, member));
                 let client = client.map_err(|e| bad_address(&e))?;
                 free.insert(Peer { client, read_index: None, confirm: None })
             }
@@ -154,14 +158,14 @@ impl PeerCalls {
     }
 }
 
-/// Asks the node at `address` who it is, or gives it an identity. Made for nodes that may not belong to a cluster
+/// Asks a node who it is, when `to` has no id, or gives it this identity. Made for nodes that may not belong to a cluster
 /// yet: the claim that other peer calls carry is not checked.
 ///
 /// # Errors
 /// The call's status; `ALREADY_EXISTS` when the node has another identity.
-pub async fn adopt(me: &Identity, address: &str, request: AdoptRequest) -> Result<AdoptResponse, Status> {
-    let mut client = channel::client(me, request.node_id, address).map_err(|e| bad_address(&e))?;
-    let mut request = Request::new(request);
+pub async fn adopt(me: &Me, to: To<'_>, cluster_id: &str) -> Result<AdoptResponse, Status> {
+    let mut client = channel::client(me, to).map_err(|e| bad_address(&e))?;
+    let mut request = Request::new(AdoptRequest { cluster_id: cluster_id.to_owned(), node_id: to.id });
     request.set_timeout(ADOPT_TIMEOUT);
     Ok(client.adopt(request).await?.into_inner())
 }

@@ -16,7 +16,8 @@
 //! Every call states in its metadata which cluster and node it comes from and which node it means; [`auth`] refuses
 //! the rest. A node that lost its folder waits for a cluster again and refuses what is meant for its old id.
 //!
-//! Deliberately absent: transport security, which comes with certificates for peers.
+//! With `peer_tls` each connection is mutual TLS (`crate::tls`): the one that connects expects the name of the member at the
+//! other end, and a call from a member must come over a connection with that member's certificate.
 
 pub mod auth;
 pub mod channel;

@@ -30,18 +30,17 @@ use crate::proto::peer;
 use crate::raft::convert::{self, Malformed};
 use crate::raft::fault::Fault;
 use crate::raft::leadership::Told;
-use crate::raft::peer::channel::{self, Client};
+use crate::raft::peer::channel::{self, Client, Me, To};
 use crate::raft::peer::kept::Kept;
 use crate::raft::peer::snapshot;
 use crate::raft::types::{RaftSnapshot, TypeConfig, Vote};
-use crate::storage::data_dir::Identity;
 use crate::storage::state::Snapshot;
 
 type AppendAnswer = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>;
 
 /// Makes the networks of this node.
 pub struct NetworkFactory {
-    me: Identity,
+    me: Me,
     metrics: Arc<Metrics>,
     fault: Fault,
     told: Told,
@@ -50,14 +49,14 @@ pub struct NetworkFactory {
 impl NetworkFactory {
     /// For the node `me`. A snapshot that cannot be read is declared as a fault.
     /// What followers are told to be committed is noted in `told`.
-    pub fn new(me: Identity, metrics: Arc<Metrics>, fault: Fault, told: Told) -> Self {
+    pub fn new(me: Me, metrics: Arc<Metrics>, fault: Fault, told: Told) -> Self {
         Self { me, metrics, fault, told }
     }
 
     fn network(&self, target: u64, node: &Member, appends: Appends) -> Network {
-        let client = channel::client(&self.me, target, &node.peer_address).map_err(|e| e.to_string());
+        let client = channel::client(&self.me, To::member(target, node)).map_err(|e| e.to_string());
         let (metrics, fault, told) = (self.metrics.clone(), self.fault.clone(), self.told.clone());
-        Network { me: self.me.node_id, target, client, appends, kept: None, metrics, fault, told }
+        Network { me: self.me.identity.node_id, target, client, appends, kept: None, metrics, fault, told }
     }
 }
 

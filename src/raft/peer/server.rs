@@ -104,19 +104,22 @@ fn fatal(error: impl std::fmt::Display) -> Status {
 
 impl PeerService {
     /// The replica, if the call is for it; and the sender.
-    fn admit(&self, metadata: &MetadataMap) -> Result<(Arc<Replica>, u64), Status> {
+    fn admit<T>(&self, request: &Request<T>) -> Result<(Arc<Replica>, u64), Status> {
         if self.end.is_cancelled() {
             return Err(Status::unavailable("this node is stopping"));
         }
         let replica = self.node.replica().map_err(|error| not_ready(&error))?;
-        let from = auth::check(metadata, &replica.identity)?;
+        let from = auth::check(request.metadata(), &replica.identity)?;
+        if let Some(member) = leader::member(&replica.raft, from) {
+            auth::check_holder(request.extensions(), &member)?;
+        }
         replica.in_service().map_err(|error| not_ready(&error))?;
         Ok((replica.clone(), from))
     }
 
     /// As [`Self::admit`], for calls that only members may make.
-    fn admit_member(&self, metadata: &MetadataMap) -> Result<(Arc<Replica>, u64), Status> {
-        let (replica, from) = self.admit(metadata)?;
+    fn admit_member<T>(&self, request: &Request<T>) -> Result<(Arc<Replica>, u64), Status> {
+        let (replica, from) = self.admit(request)?;
         match leader::member(&replica.raft, from) {
             Some(_) => Ok((replica, from)),
             None => Err(Status::permission_denied(format!("node {from} is not a member of this cluster"))),
@@ -169,7 +172,7 @@ impl Peer for PeerService {
         &self,
         request: Request<Streaming<AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
-        let (replica, from) = self.admit(request.metadata())?;
+        let (replica, from) = self.admit(&request)?;
         let requests = request.into_inner().scan((), move |(), request| well_formed(request, from));
         let requests = requests.take_until(self.end.clone().cancelled_owned());
         let answers = replica.raft.stream_append(requests);
@@ -178,13 +181,13 @@ impl Peer for PeerService {
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
-        let (replica, _) = self.admit(request.metadata())?;
+        let (replica, _) = self.admit(&request)?;
         let response = replica.raft.vote(raft_vote_request(request.get_ref())?).await.map_err(fatal)?;
         Ok(vote_response(&response))
     }
 
     async fn pre_vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
-        let (replica, _) = self.admit(request.metadata())?;
+        let (replica, _) = self.admit(&request)?;
         let response = replica.raft.pre_vote(raft_vote_request(request.get_ref())?).await.map_err(fatal)?;
         Ok(vote_response(&response))
     }
@@ -193,7 +196,7 @@ impl Peer for PeerService {
         &self,
         request: Request<crate::proto::peer::TransferLeaderRequest>,
     ) -> Result<Response<TransferLeaderResponse>, Status> {
-        let (replica, _) = self.admit(request.metadata())?;
+        let (replica, _) = self.admit(&request)?;
         let message = request.get_ref();
         let from = convert::required_vote(message.from_leader.as_ref()).map_err(|e| malformed(&e))?;
         let last = message.last_log_id.as_ref().map(convert::raft_log_id);
@@ -207,7 +210,7 @@ impl Peer for PeerService {
         &self,
         request: Request<OfferSnapshotRequest>,
     ) -> Result<Response<OfferSnapshotResponse>, Status> {
-        let (replica, from) = self.admit(request.metadata())?;
+        let (replica, from) = self.admit(&request)?;
         let OfferSnapshotRequest { vote, manifest } = request.into_inner();
         let vote = convert::required_vote(vote.as_ref()).map_err(|e| malformed(&e))?;
         if vote < replica.raft.metrics().borrow_watched().vote {
@@ -231,7 +234,7 @@ impl Peer for PeerService {
         &self,
         request: Request<Streaming<SnapshotChunk>>,
     ) -> Result<Response<SendSnapshotResponse>, Status> {
-        let (replica, _) = self.admit(request.metadata())?;
+        let (replica, _) = self.admit(&request)?;
         let mut chunks = request.into_inner();
         let Some(snapshot_chunk::Part::Start(start)) = chunks.message().await?.and_then(|first| first.part)
         else {
@@ -263,7 +266,7 @@ impl Peer for PeerService {
         &self,
         request: Request<Streaming<ReadIndexRequest>>,
     ) -> Result<Response<Self::ReadIndexStream>, Status> {
-        let (replica, from) = self.admit_member(request.metadata())?;
+        let (replica, from) = self.admit_member(&request)?;
         let questions = request.into_inner().take_until(self.end.clone().cancelled_owned());
         let answers = questions.then(move |asked| {
             let replica = replica.clone();
@@ -278,7 +281,7 @@ impl Peer for PeerService {
         &self,
         request: Request<Streaming<ConfirmRequest>>,
     ) -> Result<Response<Self::ConfirmStream>, Status> {
-        let (replica, from) = self.admit_member(request.metadata())?;
+        let (replica, from) = self.admit_member(&request)?;
         let questions = request.into_inner().take_until(self.end.clone().cancelled_owned());
         let answers = questions.map(move |asked| {
             asked?;
@@ -289,7 +292,7 @@ impl Peer for PeerService {
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
-        let (replica, _) = self.admit_member(request.metadata())?;
+        let (replica, _) = self.admit_member(&request)?;
         let deadline = deadline(request.metadata());
         let command = request.into_inner().command;
         let command = command.ok_or_else(|| Status::invalid_argument("nothing is forwarded"))?;
@@ -306,7 +309,7 @@ impl Peer for PeerService {
     }
 
     async fn admin(&self, request: Request<AdminRequest>) -> Result<Response<AdminResponse>, Status> {
-        let (replica, _) = self.admit_member(request.metadata())?;
+        let (replica, _) = self.admit_member(&request)?;
         if !replica.leads() {
             return Err(Status::failed_precondition("this node does not lead"));
         }

@@ -88,6 +88,7 @@ impl Cluster {
         // Elections soon, but not so soon that a busy machine causes them.
         fleet.settings.raft.election_timeout_min_ms = 500;
         fleet.settings.raft.election_timeout_max_ms = 1000;
+        fleet.secure().unwrap();
         change(&mut fleet.settings);
         fleet.hosts = hosts.into();
         for n in 1..=central {

@@ -3,11 +3,11 @@
 use super::source::Source;
 
 /// Leaves, which all may use.
-const LEAVES: [&str; 9] =
-    ["config", "defect", "failpoint", "machine", "metrics", "pace", "proto", "simulated", "telemetry"];
+const LEAVES: [&str; 10] =
+    ["config", "defect", "failpoint", "machine", "metrics", "pace", "proto", "simulated", "telemetry", "tls"];
 
 /// What each folder may use besides itself and the leaves. A folder not named here is a mistake.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("lib", &[]),
     ("fuzz", &["cli", "service", "raft", "storage", "domain"]),
     ("main", &["cli"]),
@@ -26,11 +26,18 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("telemetry", &[]),
     ("metrics", &[]),
     ("pace", &[]),
+    ("tls", &[]),
     ("proto", &[]),
 ];
 
 /// Crates that one folder alone may name, so that they can be replaced there.
-const OWNED: [(&str, &str); 2] = [("openraft", "raft"), ("rocksdb", "storage")];
+const OWNED: [(&str, &str); 5] = [
+    ("openraft", "raft"),
+    ("rocksdb", "storage"),
+    ("rcgen", "tls"),
+    ("tokio_rustls", "tls"),
+    ("x509_parser", "tls"),
+];
 
 /// Words the domain must not contain: it has no clock, no random source, no disk and no network.
 const IMPURE: [&str; 14] = [
