@@ -5,7 +5,7 @@
 //!                                        read again when they change ----------^    \-> connect (channels)
 //! ```
 //!
-//! A certificate names its holder by a DNS name under [`DOMAIN`]: `central-1.peers.dancu`. Whoever connects knows which name
+//! A certificate names its holder by a DNS name under `peers.dancu`: `central-1.peers.dancu`. Whoever connects knows which name
 //! the other side must show; who accepts takes every holder of the authority and learns its name, to be compared with what
 //! the calls claim. TLS 1.3 alone. Names of machines play no part: a node may move to another address and keep its
 //! certificate.
