@@ -129,5 +129,8 @@ pub(super) fn rocks(options: &StateOptions) -> Options {
     rocks.set_keep_log_file_num(2);
     rocks.set_max_log_file_size(4 << 20);
     rocks.set_stats_dump_period_sec(0);
+    // Compactions run on threads of the machine: which files a snapshot has would depend on how far they are.
+    #[cfg(test)]
+    rocks.set_disable_auto_compactions(crate::simulated::active());
     rocks
 }
