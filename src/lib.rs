@@ -38,7 +38,7 @@ mod simulated;
 mod simulation;
 pub mod storage;
 pub mod telemetry;
-mod tls;
+pub mod tls;
 
 /// The workload that the integration tests and the simulation share names the crate from outside.
 #[cfg(test)]

@@ -12,7 +12,9 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
@@ -50,13 +52,21 @@ pub fn init(log: &LogConfig) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Waits until the lines of the log are written, for about a second at most, and ends the thread that writes them: for
-/// the end of the process.
+/// How long the end of the process waits for the last lines of the log.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Waits until the lines of the log are written, for two seconds at most, and ends the thread that writes them: for the end
+/// of the process.
 pub fn flush() {
     // Another thread that holds the lock is doing the same.
-    if let Ok(mut writer) = WRITER.try_lock() {
-        *writer = None;
-    }
+    let Ok(writer) = WRITER.try_lock().map(|mut writer| writer.take()) else { return };
+    let (done, flushed) = mpsc::channel::<()>();
+    // Dropped elsewhere: where it waits in vain it says so on standard output, which may be what nobody reads.
+    thread::spawn(move || {
+        drop(writer);
+        drop(done);
+    });
+    let _ = flushed.recv_timeout(LAST_LINES);
 }
 
 /// Lines of the log that were dropped because nobody took the ones before.
@@ -76,7 +86,7 @@ pub fn abort_on_panic() {
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
-    let thread = std::thread::current();
+    let thread = thread::current();
     let place = info.location().map_or("an unknown place".to_string(), ToString::to_string);
     format!(
         "dancu stopped: a defect at {place}, on thread '{}'. What was acknowledged is on disk; start the node again and \

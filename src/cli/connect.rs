@@ -1,11 +1,12 @@
 //! The options that lead to a cluster and say how fresh an answer must be, shared by the commands that ask it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum as _};
 
 use super::{Failure, json};
-use crate::client::{Client, ClientError, ClientOptions};
+use crate::client::{Certificates, Client, ClientError, ClientOptions};
 use crate::proto::registry::person_key::Key;
 use crate::proto::registry::{Consistency, CredentialKey, PersonKey, ReadOptions};
 
@@ -24,13 +25,43 @@ pub struct Connect {
     /// Seconds until a call is given up, retries included
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     timeout: f64,
-    /// The agency that asks
-    #[arg(long, env = "DANCU_AGENCY", default_value = "dancu-cli")]
-    agency: String,
+    /// The agency that asks. The one of its certificate, when absent
+    #[arg(long, env = "DANCU_AGENCY")]
+    agency: Option<String>,
     /// The officer on whose behalf it asks
     #[arg(long, env = "DANCU_OFFICER", default_value = "")]
     officer: String,
+    #[command(flatten)]
+    shown: Shown,
 }
+
+/// What is shown to the nodes.
+#[derive(Args, Clone)]
+pub struct Shown {
+    /// Folder of the certificate to show: an agency's, or an operator's for commands about the cluster
+    #[arg(long, env = "DANCU_TLS", value_name = "FOLDER")]
+    tls: Option<PathBuf>,
+    /// Folder of an operator's certificate, shown instead by commands about the cluster
+    #[arg(long, env = "DANCU_OPERATOR_TLS", value_name = "FOLDER")]
+    operator_tls: Option<PathBuf>,
+}
+
+impl Shown {
+    /// The certificates.
+    ///
+    /// # Errors
+    /// When a file of theirs cannot be used.
+    pub fn certificates(&self) -> Result<Certificates, Failure> {
+        let load = |folder: &Option<PathBuf>| {
+            let loaded = folder.as_deref().map(Certificates::load).transpose();
+            loaded.map_err(|error| Failure::Input(error.to_string()))
+        };
+        Ok(Certificates { agency: load(&self.tls)?, operator: load(&self.operator_tls)? })
+    }
+}
+
+/// The agency of a tool that has neither a certificate nor a name.
+const NAMELESS: &str = "dancu-cli";
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
@@ -47,23 +78,28 @@ impl Connect {
         Duration::from_secs_f64(self.timeout)
     }
 
-    /// The agency that asks.
-    pub fn agency(&self) -> &str {
-        &self.agency
-    }
-
     /// A client of these nodes. Connects at the first call.
     ///
     /// # Errors
-    /// When an endpoint is not `host:port`.
+    /// When an endpoint is not `host:port`, or a certificate cannot be used.
     pub fn client(&self) -> Result<Client, Failure> {
-        let options = ClientOptions {
+        Ok(Client::connect(self.endpoints.clone(), self.options()?)?)
+    }
+
+    /// How such a client asks, and for whom.
+    ///
+    /// # Errors
+    /// When a certificate cannot be used.
+    pub fn options(&self) -> Result<ClientOptions, Failure> {
+        let certificates = self.shown.certificates()?;
+        let agency = self.agency.as_deref().or(certificates.agency_id()).unwrap_or(NAMELESS);
+        Ok(ClientOptions {
             deadline: self.timeout(),
-            agency_id: self.agency.clone(),
+            agency_id: agency.to_owned(),
+            certificates: certificates.clone(),
             officer_id: self.officer.clone(),
             ..ClientOptions::default()
-        };
-        Ok(Client::connect(self.endpoints.clone(), options)?)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `dancu dev`: a whole cluster in one process on loopback, for people who write services against it.
 //!
-//! Three central nodes and a provincial one, each with its own folder, listeners and stores, exactly as on four
-//! machines; only the time-outs are short. The data stays in the folder: the next start goes on with it, on the same
+//! Three central nodes and a provincial one, each with its own folder, listeners, stores and certificates, exactly as on
+//! four machines; only the time-outs are short. The data stays in the folder: the next start goes on with it, on the same
 //! ports, because the nodes know each other by them.
 
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use futures::future::{join_all, select_all, try_join_all};
 use serde_json::json;
 
 use super::failure::file_failure;
+use super::fleet::Issuer;
 use super::output::{Output, table};
 use super::serving::{Serving, stop_signal};
 use super::{Failure, forming};
@@ -35,6 +36,12 @@ const BASE_PORT: u16 = 7001;
 
 /// File in the data folder that keeps the base port the cluster was formed with.
 const PORT_FILE: &str = "base-port";
+
+/// Folder in the data folder that keeps the authorities and all certificates.
+const CERTIFICATES: &str = "certs";
+
+/// The agency that gets a certificate. Others can be made: `dancu certs issue --folder DATA/certs agency ID`.
+const AGENCY: &str = "dancu-dev";
 
 /// How long the cluster may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,11 +72,13 @@ pub async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     tokio::pin!(stopping);
     let begun = Instant::now();
     let base_port = base_port(&args)?;
-    let configs: Vec<NodeConfig> =
-        (0..).zip(NODES).map(|(i, node)| config(&args.data, base_port + i, node)).collect();
-    let mut nodes = try_join_all(configs.iter().cloned().map(Serving::start)).await?;
+    let issuer =
+        Issuer::of(&args.data.join(CERTIFICATES), AGENCY).map_err(|e| Failure::Fault(e.to_string()))?;
+    let configs = (0..).zip(NODES).map(|(i, node)| config(&args.data, &issuer, base_port + i, node));
+    let dev = Dev { configs: configs.collect::<Result<_, _>>()?, issuer, data: &args.data };
+    let mut nodes = try_join_all(dev.configs.iter().cloned().map(Serving::start)).await?;
     let outcome = tokio::select! {
-        outcome = serve(&mut nodes, &configs, &args.data, (begun, output)) => outcome,
+        outcome = dev.serve(&mut nodes, (begun, output)) => outcome,
         signalled = &mut stopping => signalled,
     };
     join_all(nodes.into_iter().map(Serving::stop_with_all)).await;
@@ -78,37 +87,78 @@ pub async fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     output.remark(remark).map(|()| ExitCode::SUCCESS)
 }
 
-/// Forms the cluster unless it was formed before, says how to reach it, and returns only when a node breaks.
-async fn serve(
-    nodes: &mut [Serving],
-    configs: &[NodeConfig],
-    data: &Path,
-    (begun, output): (Instant, &Output),
-) -> Result<(), Failure> {
-    form(configs, data).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    output.result(
-        || json!({ "ready_seconds": seconds, "nodes": configs.iter().map(endpoints_json).collect::<Vec<_>>() }),
-        || welcome(configs, data, seconds),
-    )?;
-    let (failure, _, _) = select_all(nodes.iter_mut().map(|node| Box::pin(node.broken()))).await;
-    Err(failure)
+/// The cluster.
+struct Dev<'a> {
+    configs: Vec<NodeConfig>,
+    issuer: Issuer,
+    data: &'a Path,
 }
 
-async fn form(configs: &[NodeConfig], data: &Path) -> Result<(), Failure> {
-    let client = |config: &NodeConfig| forming::only(&config.client_listen.to_string());
-    let clients = configs.iter().map(client).collect::<Result<Vec<_>, _>>()?;
-    if forming::is_waiting(&clients[0]).await? {
-        keep_base_port(data, configs[0].client_listen.port())?;
-        let central = configs.iter().filter(|config| config.role == Role::Central);
-        clients[0].init(central.map(|config| config.peer_listen.to_string()).collect()).await?;
+impl Dev<'_> {
+    /// Forms the cluster unless it was formed before, says how to reach it, and returns only when a node breaks.
+    async fn serve(&self, nodes: &mut [Serving], (begun, output): (Instant, &Output)) -> Result<(), Failure> {
+        self.form().await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let endpoints = || self.configs.iter().map(endpoints_json).collect::<Vec<_>>();
+        output.result(
+            || {
+                json!({
+                    "ready_seconds": seconds,
+                    "nodes": endpoints(),
+                    "tls": self.issuer.agency_folder,
+                    "operator_tls": self.issuer.operator_folder,
+                })
+            },
+            || self.welcome(seconds),
+        )?;
+        let (failure, _, _) = select_all(nodes.iter_mut().map(|node| Box::pin(node.broken()))).await;
+        Err(failure)
     }
-    for (client, config) in clients.iter().zip(configs) {
-        if forming::is_waiting(client).await? {
-            forming::add(&clients[0], &config.peer_listen.to_string(), PATIENCE).await?;
+
+    async fn form(&self) -> Result<(), Failure> {
+        let address = |config: &NodeConfig| config.client_listen.to_string();
+        let client = |config: &NodeConfig| forming::only(&address(config), &self.issuer.certificates);
+        let clients = self.configs.iter().map(client).collect::<Result<Vec<_>, _>>()?;
+        if forming::is_waiting(&clients[0]).await? {
+            keep_base_port(self.data, self.configs[0].client_listen.port())?;
+            let central = self.configs.iter().filter(|config| config.role == Role::Central);
+            clients[0].init(central.map(|config| config.peer_listen.to_string()).collect()).await?;
         }
+        for (client, config) in clients.iter().zip(&self.configs) {
+            if forming::is_waiting(client).await? {
+                forming::add(&clients[0], &config.peer_listen.to_string(), PATIENCE).await?;
+            }
+        }
+        try_join_all(clients.iter().map(|client| forming::ready(client, PATIENCE))).await.map(drop)
     }
-    try_join_all(clients.iter().map(|client| forming::ready(client, PATIENCE))).await.map(drop)
+
+    fn welcome(&self, seconds: f64) -> String {
+        let row = |config: &NodeConfig| {
+            let role = match config.role {
+                Role::Central => "central",
+                Role::Provincial => "provincial",
+            };
+            let http = config.http_listen.map(|address| format!("http://{address}/metrics"));
+            let grpc = config.client_listen.to_string();
+            vec![config.name.clone(), role.to_owned(), grpc, http.unwrap_or_default()]
+        };
+        let shown = table(&["node", "role", "gRPC", "metrics"], self.configs.iter().map(row).collect());
+        let first = self.configs[0].client_listen;
+        let (data, agency) = (self.data.display(), self.issuer.agency_folder.display());
+        let operator = self.issuer.operator_folder.display();
+        let endpoint = if first.port() == BASE_PORT { String::new() } else { format!(" -e {first}") };
+        format!(
+            "dancu is ready after {seconds:.1} s; data in {data}\n{shown}\n\
+             Any node takes reads and writes, from holders of its certificates. In another terminal:\n\n  \
+             export DANCU_TLS={agency}\n  \
+             export DANCU_OPERATOR_TLS={operator}\n  \
+             dancu cluster status{endpoint}\n  \
+             dancu generate --count 1000 --seed 1 --output people.ndjson\n  \
+             dancu import{endpoint} people.ndjson\n  \
+             dancu person get{endpoint} --uid 1\n\n\
+             Ctrl-C stops it; the data stays."
+        )
+    }
 }
 
 /// The base port to use: what was asked for, unless the cluster was formed with another one.
@@ -137,12 +187,20 @@ fn keep_base_port(data: &Path, port: u16) -> Result<(), Failure> {
 }
 
 /// A node's configuration; `port` is its client port.
-fn config(data: &Path, port: u16, (name, role): (&str, Role)) -> NodeConfig {
+fn config(
+    data: &Path,
+    issuer: &Issuer,
+    port: u16,
+    (name, role): (&str, Role),
+) -> Result<NodeConfig, Failure> {
     let port = |step: u16| SocketAddr::from(([127, 0, 0, 1], port + step * PORT_STEP));
     let mut config = NodeConfig::loopback(name, role, &data.join(name));
     config.client_listen = port(0);
     config.peer_listen = port(1);
     config.http_listen = Some(port(2));
+    let folders = issuer.node(name, config.client_listen.ip());
+    let (client_tls, peer_tls) = folders.map_err(|e| Failure::Fault(e.to_string()))?;
+    (config.client_tls, config.peer_tls, config.plaintext) = (Some(client_tls), Some(peer_tls), false);
     // On loopback an answer takes microseconds, so a leader can be missed soon.
     config.raft = RaftConfig {
         heartbeat_interval_ms: 50,
@@ -151,7 +209,7 @@ fn config(data: &Path, port: u16, (name, role): (&str, Role)) -> NodeConfig {
         ..RaftConfig::default()
     };
     config.storage.block_cache_mb = 32;
-    config
+    Ok(config)
 }
 
 fn endpoints_json(config: &NodeConfig) -> serde_json::Value {
@@ -162,28 +220,4 @@ fn endpoints_json(config: &NodeConfig) -> serde_json::Value {
         "http": config.http_listen.map(|address| address.to_string()),
         "data": config.data_dir,
     })
-}
-
-fn welcome(configs: &[NodeConfig], data: &Path, seconds: f64) -> String {
-    let row = |config: &NodeConfig| {
-        let role = match config.role {
-            Role::Central => "central",
-            Role::Provincial => "provincial",
-        };
-        let http = config.http_listen.map(|address| format!("http://{address}/metrics"));
-        vec![config.name.clone(), role.to_owned(), config.client_listen.to_string(), http.unwrap_or_default()]
-    };
-    let shown = table(&["node", "role", "gRPC", "metrics"], configs.iter().map(row).collect());
-    let first = configs[0].client_listen;
-    let data = data.display();
-    let endpoint = if first.port() == BASE_PORT { String::new() } else { format!(" -e {first}") };
-    format!(
-        "dancu is ready after {seconds:.1} s; data in {data}\n{shown}\n\
-         Any node takes reads and writes. In another terminal:\n\n  \
-         dancu cluster status{endpoint}\n  \
-         dancu generate --count 1000 --seed 1 --output people.ndjson\n  \
-         dancu import{endpoint} people.ndjson\n  \
-         dancu person get{endpoint} --uid 1\n\n\
-         Ctrl-C stops it; the data stays."
-    )
 }

@@ -6,20 +6,24 @@ use tokio::time::{Instant, sleep};
 
 use super::Failure;
 use super::fleet::Fleet;
-use crate::client::{Client, ClientOptions};
+use crate::client::{Certificates, Client, ClientOptions};
 use crate::config::Role;
 use crate::proto::cluster::{Member, NodeState, NodeStatus};
 
 /// How often nodes are asked how far they are.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A client that asks one node only.
+/// A client that asks one node only, and shows these certificates.
 ///
 /// # Errors
 /// When the address is not `host:port`.
-pub fn only(address: &str) -> Result<Client, Failure> {
-    let deadline = Duration::from_secs(30);
-    let options = ClientOptions { deadline, agency_id: "dancu-local".to_owned(), ..ClientOptions::default() };
+pub fn only(address: &str, certificates: &Certificates) -> Result<Client, Failure> {
+    let options = ClientOptions {
+        deadline: Duration::from_secs(30),
+        agency_id: certificates.agency_id().unwrap_or("dancu-local").to_owned(),
+        certificates: certificates.clone(),
+        ..ClientOptions::default()
+    };
     Ok(Client::connect(vec![address.to_owned()], options)?)
 }
 
@@ -68,7 +72,7 @@ pub async fn form(fleet: &mut Fleet, limit: Duration) -> Result<Vec<Client>, Fai
     let mut clients = Vec::new();
     for node in &mut fleet.nodes {
         node.wait_serving(limit).map_err(|e| Failure::Fault(e.to_string()))?;
-        clients.push(only(&node.client_address())?);
+        clients.push(only(&node.client_address(), &fleet.certificates)?);
     }
     let Some(first) = clients.first() else {
         return Err(Failure::Input("a cluster has at least one node".to_owned()));

@@ -17,6 +17,7 @@ use crate::http::{self, StatusSource};
 use crate::metrics::Metrics;
 use crate::raft::Node;
 use crate::service;
+use crate::tls::{Holder, Tls, warn_of_plaintext};
 
 /// File descriptors besides those of clients: files of the stores, other nodes, HTTP.
 const OTHER_DESCRIPTORS: u64 = 1024;
@@ -46,6 +47,7 @@ impl Serving {
         let bound = |listener: &TcpListener| listener.local_addr().map_err(|e| Failure::Fault(e.to_string()));
         config.client_listen = bound(&clients)?;
         config.http_listen = http.as_ref().map(bound).transpose()?;
+        let tls = certificates(&config)?;
         let metrics = Arc::new(Metrics::new());
         let limits = config.limits.clone();
         let node =
@@ -54,7 +56,7 @@ impl Serving {
         let stop = CancellationToken::new();
         let service = {
             let (node, metrics, stop) = (node.clone(), metrics.clone(), stop.clone().cancelled_owned());
-            tokio::spawn(async move { service::serve(node, clients, &limits, metrics, stop).await })
+            tokio::spawn(async move { service::serve(node, clients, tls, &limits, metrics, stop).await })
         };
         let http = http.map(|listener| {
             let source = Arc::new(Source(node.clone()));
@@ -99,6 +101,16 @@ impl Serving {
         }
         self.node
     }
+}
+
+/// What the node shows to clients.
+fn certificates(config: &NodeConfig) -> Result<Option<Arc<Tls>>, Failure> {
+    let Some(folder) = &config.client_tls else {
+        warn_of_plaintext("clients are served", "ask for anything", "client_tls", config.client_listen);
+        return Ok(None);
+    };
+    let tls = Tls::load(folder, Some(&Holder::node(&config.name)));
+    tls.map(|tls| Some(Arc::new(tls))).map_err(|error| Failure::Fault(error.to_string()))
 }
 
 /// Raises the process' limit of file descriptors as far as it may itself: systems start with 1,024, for the sake of old

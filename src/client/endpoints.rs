@@ -1,13 +1,14 @@
 //! The nodes a client may ask: one lazily connected channel each, and the one that answered last.
 
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
-use super::ClientError;
+use super::{Certificates, ClientError};
 use crate::machine;
+use crate::tls::Tls;
 
 /// The time a TCP connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,8 +22,10 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct Target {
     /// `host:port`.
     pub address: String,
-    /// Its connection.
+    /// Its connection for calls about people.
     pub channel: Channel,
+    /// Its connection for calls of operators.
+    pub operators: Channel,
     /// Its place in the list.
     index: usize,
 }
@@ -32,18 +35,19 @@ pub(super) struct Target {
 pub(super) struct Endpoints {
     targets: RwLock<Vec<Target>>,
     current: AtomicUsize,
+    certificates: Certificates,
 }
 
 impl Endpoints {
     /// One target per address, in the given order.
-    pub fn new(addresses: Vec<String>) -> Result<Self, ClientError> {
+    pub fn new(addresses: Vec<String>, certificates: Certificates) -> Result<Self, ClientError> {
         if addresses.is_empty() {
             return Err(ClientError::invalid(
                 "endpoints",
                 "give at least one address of a node, as host:port",
             ));
         }
-        let endpoints = Self { targets: RwLock::new(Vec::new()), current: AtomicUsize::new(0) };
+        let endpoints = Self { targets: RwLock::default(), current: AtomicUsize::new(0), certificates };
         for address in addresses {
             endpoints.add(&address)?;
         }
@@ -53,13 +57,18 @@ impl Endpoints {
     /// Adds a node unless it is known. True when it was new.
     pub fn add(&self, address: &str) -> Result<bool, ClientError> {
         let address = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        let channel = channel(address)?;
+        let Certificates { agency, operator } = &self.certificates;
+        let channel = self::channel(address, agency.as_ref().or(operator.as_ref()))?;
+        let operators = match operator {
+            Some(_) => self::channel(address, operator.as_ref())?,
+            None => channel.clone(),
+        };
         let mut targets = self.targets.write().expect("nothing panics while it holds this lock");
         if targets.iter().any(|target| target.address == address) {
             return Ok(false);
         }
         let index = targets.len();
-        targets.push(Target { address: address.to_owned(), channel, index });
+        targets.push(Target { address: address.to_owned(), channel, operators, index });
         Ok(true)
     }
 
@@ -90,12 +99,12 @@ impl Endpoints {
     }
 }
 
-/// A connection to a node at `host:port`, opened by the first call, with the settings that this client uses: for those who
+/// A connection to a node at `host:port`, secure with `tls`, opened by the first call, with the settings that this client uses: for those who
 /// need calls as the nodes answer them, without retries.
 ///
 /// # Errors
 /// `FIELD_INVALID` when the address is not `host:port`.
-pub fn channel(address: &str) -> Result<Channel, ClientError> {
+pub fn channel(address: &str, tls: Option<&Arc<Tls>>) -> Result<Channel, ClientError> {
     let malformed = |_| {
         ClientError::invalid("endpoints", &format!("\"{address}\" is not an address of the form host:port"))
     };
@@ -114,5 +123,8 @@ pub fn channel(address: &str) -> Result<Channel, ClientError> {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20);
-    Ok(machine::connect_lazy(&endpoint))
+    Ok(match tls {
+        Some(tls) => tls.connect_to_host(&endpoint),
+        None => machine::connect_lazy(&endpoint),
+    })
 }

@@ -1,6 +1,7 @@
 //! What a call failed with: the reason, what is known of a write's outcome, and what to do next.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -101,12 +102,20 @@ impl ClientError {
         Self {
             reason: info.and_then(|info| reason_named(&info.reason)).unwrap_or(ErrorReason::Unspecified),
             code: status.code(),
-            message: status.message().to_owned(),
+            message: with_causes(status),
             field: field.unwrap_or_default(),
             metadata: info.map(|info| info.metadata.clone()).unwrap_or_default(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             outcome: Outcome::NotApplied,
         }
+    }
+
+    /// The same for a client that shows no certificate, which may be why.
+    pub(super) fn without_certificate(mut self) -> Self {
+        if self.reason == ErrorReason::Unspecified && matches!(self.code, Code::Unavailable | Code::Unknown) {
+            self.message += " (this client shows no certificate, and nodes take none without: --tls, or ClientOptions::certificates)";
+        }
+        self
     }
 
     /// All attempts failed, this being the last one.
@@ -135,4 +144,18 @@ impl ClientError {
         );
         self
     }
+}
+
+/// What a status says, and what is behind it where this machine made it: "transport error" alone helps nobody.
+fn with_causes(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }

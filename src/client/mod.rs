@@ -19,7 +19,10 @@
 //! * **A hung node costs one attempt.** An attempt gets [`ClientOptions::attempt_timeout`], not the whole deadline, and
 //!   tells the server so.
 //!
-//! What is deliberately absent: TLS (the listeners have none yet), hedged requests, and a cache of answers.
+//! * **Who asks.** [`ClientOptions::certificates`] are what the nodes let in: an agency's for everything about people, an
+//!   operator's for the cluster. A node must show a certificate for the host of its endpoint.
+//!
+//! What is deliberately absent: hedged requests, and a cache of answers.
 
 /// Makes the future of one attempt: a stub over the channel, and its method.
 macro_rules! send {
@@ -49,6 +52,7 @@ mod units;
 mod verification;
 mod verify_stream;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +62,36 @@ pub use import::ImportSession;
 pub use verify_stream::VerifySession;
 
 use crate::proto::registry::RequestContext;
+use crate::tls::{Holder, Tls, TlsError};
 use endpoints::Endpoints;
+
+/// What a client shows to the nodes. Nothing: then it speaks in the clear, which only tests on one machine allow.
+#[derive(Debug, Clone, Default)]
+pub struct Certificates {
+    /// For calls about people.
+    pub agency: Option<Arc<Tls>>,
+    /// For calls of operators.
+    pub operator: Option<Arc<Tls>>,
+}
+
+impl Certificates {
+    /// The certificate of an agency or an operator, as `dancu certs issue` makes its folder. Changed files are taken by the
+    /// next connection.
+    ///
+    /// # Errors
+    /// Which file cannot be used, why, and what to do.
+    pub fn load(folder: &Path) -> Result<Arc<Tls>, TlsError> {
+        Tls::load(folder, None).map(Arc::new)
+    }
+
+    /// The agency of its certificate.
+    pub fn agency_id(&self) -> Option<&str> {
+        match self.agency.as_ref()?.holder() {
+            Holder::Agency(id) => Some(id),
+            _ => None,
+        }
+    }
+}
 
 /// How a client asks, and for whom.
 #[derive(Debug, Clone)]
@@ -74,7 +107,9 @@ pub struct ClientOptions {
     /// Requests of a verification stream that may wait for their answers at once. Default: 64, what a server works on
     /// at once.
     pub verify_window: usize,
-    /// The agency that asks; required for writes. Default: empty.
+    /// What is shown to the nodes. Default: nothing.
+    pub certificates: Certificates,
+    /// The agency that asks; required for writes, and the certificate's. Default: empty.
     pub agency_id: String,
     /// The officer on whose behalf it asks. Default: empty.
     pub officer_id: String,
@@ -88,6 +123,7 @@ impl Default for ClientOptions {
             max_message_bytes: 16 << 20,
             import_window: 4,
             verify_window: 64,
+            certificates: Certificates::default(),
             agency_id: String::new(),
             officer_id: String::new(),
         }
@@ -108,7 +144,8 @@ impl Client {
     /// # Errors
     /// `FIELD_INVALID` when there is no endpoint or one is not `host:port`.
     pub fn connect(endpoints: Vec<String>, options: ClientOptions) -> Result<Self, ClientError> {
-        Ok(Self { endpoints: Arc::new(Endpoints::new(endpoints)?), options: Arc::new(options) })
+        let endpoints = Endpoints::new(endpoints, options.certificates.clone())?;
+        Ok(Self { endpoints: Arc::new(endpoints), options: Arc::new(options) })
     }
 
     /// The options this client was made with.

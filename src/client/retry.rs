@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
 use super::endpoints::Target;
-use super::{Client, ClientError};
+use super::{Certificates, Client, ClientError};
 use crate::proto::registry::ErrorReason;
 
 /// The longest first pause, doubled after each round over all endpoints ...
@@ -169,9 +169,37 @@ fn jitter() -> f64 {
 }
 
 impl Client {
-    /// Does one call: attempts, each with the same request, until an answer, a final error or the deadline.
+    /// Does one call about people: attempts, each with the same request, until an answer, a final error or the deadline.
     pub(super) async fn call<Req, Res, Sent>(
         &self,
+        kind: Kind,
+        request: Req,
+        send: impl Fn(Channel, Request<Req>) -> Sent,
+    ) -> Result<Res, ClientError>
+    where
+        Req: Clone,
+        Sent: Future<Output = Result<Response<Res>, Status>>,
+    {
+        self.call_over(|target| &target.channel, kind, request, send).await
+    }
+
+    /// The same for a call of an operator.
+    pub(super) async fn operate<Req, Res, Sent>(
+        &self,
+        kind: Kind,
+        request: Req,
+        send: impl Fn(Channel, Request<Req>) -> Sent,
+    ) -> Result<Res, ClientError>
+    where
+        Req: Clone,
+        Sent: Future<Output = Result<Response<Res>, Status>>,
+    {
+        self.call_over(|target| &target.operators, kind, request, send).await
+    }
+
+    async fn call_over<Req, Res, Sent>(
+        &self,
+        channel: impl Fn(&Target) -> &Channel,
         kind: Kind,
         request: Req,
         send: impl Fn(Channel, Request<Req>) -> Sent,
@@ -187,12 +215,12 @@ impl Client {
             let timeout = self.attempt_timeout(kind, &attempts);
             let mut attempt = Request::new(request.clone());
             attempt.set_timeout(timeout);
-            let status = match tokio::time::timeout(timeout, send(target.channel.clone(), attempt)).await {
+            let status = match tokio::time::timeout(timeout, send(channel(&target).clone(), attempt)).await {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
                 Ok(Err(status)) if !caused_by::<tonic::TimeoutExpired>(&status) => status,
                 Ok(Err(_)) | Err(_) => hung(&target, timeout),
             };
-            let error = ClientError::answered(&status);
+            let error = self.told(&status);
             let failure = Failure::of(kind, &status, &error);
             if failure == Failure::Final {
                 return Err(error);
@@ -205,6 +233,13 @@ impl Client {
                 None => return Err(attempts.exhausted(kind, error, allowed)),
             }
         }
+    }
+
+    /// What an attempt failed with.
+    pub(super) fn told(&self, status: &Status) -> ClientError {
+        let error = ClientError::answered(status);
+        let Certificates { agency, operator } = &self.options.certificates;
+        if agency.is_none() && operator.is_none() { error.without_certificate() } else { error }
     }
 
     fn attempt_timeout(&self, kind: Kind, attempts: &Attempts) -> Duration {

@@ -113,7 +113,7 @@ impl<Request: Clone, Answer> Session<Request, Answer> {
                 Err(status) => status,
             };
             self.stream = None;
-            let error = ClientError::answered(&status);
+            let error = self.client.told(&status);
             let failure = Failure::of(self.exchange.kind, &status, &error);
             if failure == Failure::Final {
                 return Err(error);

@@ -71,18 +71,25 @@ documented! {
         /// a wildcard such as 0.0.0.0.
         #[serde(default)]
         pub client_advertise: Option<String>,
-        /// IP address and port on which the other nodes are served. Without peer_tls anyone who reaches it can act as a
-        /// node, so it must stand on a network of the nodes alone. Port 0 takes any free port. Required.
+        /// IP address and port on which the other nodes are served. Port 0 takes any free port. Required.
         pub peer_listen: SocketAddr,
         /// host:port at which the other nodes reach `peer_listen`. Default: the address listened on; required when
         /// that is a wildcard such as 0.0.0.0.
         #[serde(default)]
         pub peer_advertise: Option<String>,
-        /// Folder with authority.pem, node.pem and node.key, as `dancu certs issue` makes it, and revoked.pem if
-        /// certificates were revoked: nodes then speak mutual TLS 1.3 and show each other who they are. Changed files are
-        /// taken within seconds. All nodes of a cluster must have it, or none. Default: no TLS.
+        /// Folder with authority.pem, holder.pem and holder.key, as `dancu certs issue node` makes it under "clients", and
+        /// revoked.pem if certificates were revoked: clients and this node show each other by mutual TLS 1.3 who they are.
+        /// Changed files are taken within seconds. Required, unless plaintext is true.
+        #[serde(default)]
+        pub client_tls: Option<PathBuf>,
+        /// The same for the other nodes, as it is made under "peers". All nodes of a cluster must have it, or none. Required,
+        /// unless plaintext is true.
         #[serde(default)]
         pub peer_tls: Option<PathBuf>,
+        /// Serve without TLS where no folder is named: anybody may then ask for anything, in any agency's name. For tests on one
+        /// machine. Default: false.
+        #[serde(default)]
+        pub plaintext: bool,
         /// IP address and port of /metrics, /healthz, /readyz and /status (HTTP). Port 0 takes any free port.
         /// Default: no HTTP.
         #[serde(default)]
@@ -179,6 +186,8 @@ documented! {
         pub max_unread_ms: u64,
         /// Requests being served at once; further ones are refused with RESOURCE_EXHAUSTED. Default: 4096.
         pub max_requests_in_flight: usize,
+        /// The same for the requests of one agency, so that none takes the whole node. Default: 2048.
+        pub max_requests_of_an_agency: usize,
         /// How late requests may get to run, for want of a processor, before further ones are refused with
         /// RESOURCE_EXHAUSTED, in milliseconds. Default: 100.
         pub max_lag_ms: u64,
@@ -251,6 +260,7 @@ impl Default for LimitsConfig {
             max_connections: 4096,
             max_unread_ms: 30_000,
             max_requests_in_flight: 4096,
+            max_requests_of_an_agency: 2048,
             max_lag_ms: 100,
             default_deadline_ms: 5000,
             max_deadline_ms: 60_000,
@@ -265,8 +275,8 @@ impl Default for LogConfig {
 }
 
 impl NodeConfig {
-    /// A node with the default settings that listens on any free port of loopback and serves no HTTP: the start for
-    /// tests and for `dancu dev`.
+    /// A node with the default settings that listens in the clear on any free port of loopback and serves no HTTP: the start
+    /// for tests and for `dancu dev`.
     pub fn loopback(name: &str, role: Role, data_dir: &Path) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
@@ -277,7 +287,9 @@ impl NodeConfig {
             client_advertise: None,
             peer_listen: any,
             peer_advertise: None,
+            client_tls: None,
             peer_tls: None,
+            plaintext: true,
             http_listen: None,
             raft: RaftConfig::default(),
             storage: StorageConfig::default(),

@@ -154,7 +154,9 @@ fn node(name: String, role: Role) -> NodeConfig {
         client_advertise: Some(format!("{name}.{DOMAIN}:7001")),
         peer_listen: any(7002),
         peer_advertise: Some(format!("{name}.{DOMAIN}:7002")),
-        peer_tls: Some("/etc/dancu/peer".into()),
+        client_tls: Some("/etc/dancu/clients".into()),
+        peer_tls: Some("/etc/dancu/peers".into()),
+        plaintext: false,
         http_listen: Some(([127, 0, 0, 1], 7003).into()),
         raft,
         ..NodeConfig::loopback(&name, role, Path::new("/var/lib/dancu"))
@@ -166,6 +168,9 @@ fn reference_node() -> NodeConfig {
     NodeConfig {
         client_listen: loopback(7001),
         peer_listen: loopback(7002),
+        client_tls: Some("/etc/dancu/clients".into()),
+        peer_tls: Some("/etc/dancu/peers".into()),
+        plaintext: false,
         http_listen: Some(loopback(7003)),
         ..NodeConfig::loopback("central-1", Role::Central, Path::new("/var/lib/dancu"))
     }

@@ -11,6 +11,7 @@ role = "central"
 data_dir = "data"
 client_listen = "127.0.0.1:7001"
 peer_listen = "127.0.0.1:7002"
+plaintext = true
 "#;
 
 fn load(text: &str) -> Result<NodeConfig, String> {
@@ -45,9 +46,9 @@ fn config_explicit_address_wins_over_the_bound_one() {
 fn config_errors_name_file_line_and_key() {
     refused(
         &format!("{MINIMAL}[raft]\nheartbeat_ms = 5\n"),
-        &["node.toml, line 8", "heartbeat_ms", "cluster/"],
+        &["node.toml, line 9", "heartbeat_ms", "cluster/"],
     );
-    refused(&format!("{MINIMAL}[raft]\nkeep_entries = \"x\"\n"), &["line 8", "keep_entries", "string"]);
+    refused(&format!("{MINIMAL}[raft]\nkeep_entries = \"x\"\n"), &["line 9", "keep_entries", "string"]);
     refused(&MINIMAL.replace("role", "#"), &["role", "missing"]);
     refused(&MINIMAL.replace("\"central\"", "\"centre\""), &["line 3", "centre", "provincial"]);
     refused(&MINIMAL.replace("127.0.0.1:7001", "7001"), &["line 5", "client_listen"]);
@@ -120,4 +121,13 @@ fn config_reference_names_every_key_and_all_samples_load() {
     let expected =
         NodeConfig::FIELDS.len() - sections.len() + sections.iter().map(|fields| fields.len()).sum::<usize>();
     assert_eq!(keys, expected);
+}
+
+#[test]
+fn config_nobody_serves_in_the_clear_by_forgetting_a_key() {
+    let secure = MINIMAL.replace("plaintext = true", "");
+    refused(&secure, &["client_tls", "dancu certs issue node", "plaintext = true"]);
+    refused(&format!("{secure}client_tls = \"a\"\n"), &["peer_tls", "plaintext = true"]);
+    let config = load(&format!("{secure}client_tls = \"a\"\npeer_tls = \"b\"\n")).unwrap();
+    assert!(!config.plaintext);
 }

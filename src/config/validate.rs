@@ -25,6 +25,7 @@ impl NodeConfig {
         )?;
         check_advertise("peer_advertise", self.peer_advertise.as_deref(), "peer_listen", self.peer_listen)?;
         check_ports(self)?;
+        check_tls(self)?;
         self.raft.validate()?;
         self.storage.validate()?;
         self.history.validate(&self.limits)?;
@@ -129,6 +130,7 @@ impl LimitsConfig {
         within("max_connections", self.max_connections as u64, 1, 1 << 20)?;
         within("max_unread_ms", self.max_unread_ms, 100, 3_600_000)?;
         within("max_requests_in_flight", self.max_requests_in_flight as u64, 1, 1 << 20)?;
+        within("max_requests_of_an_agency", self.max_requests_of_an_agency as u64, 1, 1 << 20)?;
         within("max_lag_ms", self.max_lag_ms, 1, 3_600_000)?;
         within("default_deadline_ms", self.default_deadline_ms, 1, self.max_deadline_ms)?;
         within("max_deadline_ms", self.max_deadline_ms, 1, 3_600_000)
@@ -183,6 +185,18 @@ fn check_advertise(
         return Ok(());
     }
     Err(Problem::new(key, format!("is {address:?}: give the host:port that others reach, without a scheme")))
+}
+
+/// Nobody serves a register in the clear by forgetting a key.
+fn check_tls(config: &NodeConfig) -> Result<(), Problem> {
+    let folders = [("client_tls", &config.client_tls), ("peer_tls", &config.peer_tls)];
+    match folders.into_iter().find(|(_, folder)| folder.is_none()) {
+        Some((key, _)) if !config.plaintext => Err(Problem::new(
+            key,
+            "is missing: name the folder that `dancu certs issue node` made; or, for tests on one machine, set plaintext = true",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Two listeners of one node on the same port would fail at the start, with a message less clear than this.

@@ -16,6 +16,8 @@ pub enum Code {
     NotFound = 5,
     /// The identifier is taken.
     AlreadyExists = 6,
+    /// The caller may not do this, whatever it asks.
+    PermissionDenied = 7,
     /// Too many requests wait.
     ResourceExhausted = 8,
     /// The state does not allow it.
@@ -63,6 +65,7 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::FieldInvalid
         | R::FieldMaskInvalid
         | R::RequestIdReused => Code::InvalidArgument,
+        R::MethodNotPermitted | R::AgencyMismatch => Code::PermissionDenied,
         R::PersonNotFound | R::CredentialNotFound | R::ProcedureUnknown | R::UnitUnknown => Code::NotFound,
         R::IdentifierTaken => Code::AlreadyExists,
         R::AmbiguousKey

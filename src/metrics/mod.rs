@@ -44,6 +44,13 @@ pub struct NodeLabels {
     pub node: u64,
 }
 
+/// A listener: "peers" or "clients".
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ListenerLabels {
+    /// Whom it serves.
+    pub listener: &'static str,
+}
+
 /// A gRPC method: "Verification/Verify". Only names of the API, never what a client sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct MethodLabels {
@@ -143,10 +150,10 @@ metrics! {
     /// Milliseconds by which this node's data may be behind, as of its last round.
     staleness_bound_ms ("staleness_bound_ms"): Gauge = Gauge::default();
 
-    /// When the certificate that this node shows to its peers ends, in seconds since 1970; 0 without one.
-    peer_certificate_expires_seconds ("peer_certificate_expires_seconds"): Gauge = Gauge::default();
-    /// Connections to the peer listener whose handshake failed: without a certificate of the cluster's authority, or too slow.
-    peer_handshakes_refused_total ("peer_handshakes_refused"): Counter = Counter::default();
+    /// When the certificate that this node shows at a listener ends, in seconds since 1970. Absent for one in the clear.
+    certificate_expires_seconds ("certificate_expires_seconds"): Family<ListenerLabels, Gauge> = Family::default();
+    /// Connections whose handshake failed, by listener: without a certificate of its authority, or too slow.
+    handshakes_refused_total ("handshakes_refused"): Family<ListenerLabels, Counter> = Family::default();
 
     /// Connections of clients.
     connections ("connections"): Gauge = Gauge::default();

@@ -33,7 +33,7 @@ use crate::raft::replica::Replica;
 use crate::raft::status;
 use crate::storage::data_dir::{DataDir, Identity};
 use crate::storage::state::Digest;
-use crate::tls::Tls;
+use crate::tls::{Circle, Holder, Tls, warn_of_plaintext};
 
 /// How long a stopping leader waits for its successor.
 const HAND_OVER: Duration = Duration::from_secs(3);
@@ -98,7 +98,8 @@ impl Node {
     /// # Errors
     /// [`StartError`]: nothing was damaged.
     pub async fn start(config: NodeConfig, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
-        let tls = config.peer_tls.as_deref().map(|folder| Tls::load(folder, &config.name)).transpose()?;
+        let me = Holder::node(&config.name);
+        let tls = config.peer_tls.as_deref().map(|folder| Tls::load(folder, Some(&me))).transpose()?;
         let folder = DataDir::open(&config.data_dir, &config.name)?;
         let address = config.peer_listen;
         let listener =
@@ -107,16 +108,11 @@ impl Node {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         match tls.map(Arc::new) {
             Some(tls) => {
-                let secured = tls.accept(incoming, metrics.clone());
+                let secured = tls.accept(Circle::Peers, incoming, metrics.clone());
                 Self::start_on(config, metrics, folder, bound, secured, Some(tls)).await
             }
             None => {
-                if !bound.ip().is_loopback() {
-                    tracing::warn!(
-                        "nodes speak in the clear: whoever reaches {bound} can act as one. Set peer_tls; `dancu certs` \
-                         makes what it needs"
-                    );
-                }
+                warn_of_plaintext("nodes speak", "act as one", "peer_tls", bound);
                 Self::start_on(config, metrics, folder, bound, incoming, None).await
             }
         }
@@ -158,7 +154,7 @@ impl Node {
             }
         }
         if let Some(tls) = &node.tls {
-            tls.watch(node.metrics.clone(), node.peers_end.clone());
+            tls.watch(Circle::Peers, node.metrics.clone(), node.peers_end.clone());
         }
         let serving = tokio::spawn(server::serve(node.clone(), incoming, node.peers_end.clone()));
         *node.peers.lock().await = Some(serving);

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
+use super::caller::Caller;
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
 use super::{Shared, deadline, meta, observe, read, status};
@@ -33,9 +34,12 @@ const GRACE: Duration = Duration::from_millis(10);
 pub(super) struct Call {
     shared: Arc<Shared>,
     deadline: Instant,
+    caller: Caller,
     /// Whether the caller named a correlation id.
     correlated: bool,
     _permit: OwnedSemaphorePermit,
+    /// Its place among those of its agency.
+    _share: Option<OwnedSemaphorePermit>,
 }
 
 impl Shared {
@@ -51,7 +55,9 @@ impl Shared {
         }
         let permit = self.gate.clone().try_acquire_owned().map_err(|_| self.refusal())?;
         let correlated = observe::is_correlated(request.extensions());
-        Ok(Call { shared: self.clone(), deadline, correlated, _permit: permit })
+        let caller = observe::caller(request.extensions())?;
+        let share = self.shares.place(&caller).ok_or_else(|| self.refusal())?;
+        Ok(Call { shared: self.clone(), deadline, caller, correlated, _permit: permit, _share: share })
     }
 
     /// Whether a call of this method may begin at all, of which nothing but its name was read. Those of operators may, and
@@ -61,7 +67,9 @@ impl Shared {
     /// `OVERLOADED` with the time to come back.
     pub(super) fn is_welcome(&self, method: &str) -> Result<(), Status> {
         let always = matches!(method, OTHER | IMPORT | VERIFY_STREAM)
-            || ["ClusterAdmin/", "Health/"].iter().any(|service| method.starts_with(service));
+            || ["ClusterAdmin/", "Health/", "ServerReflection/"]
+                .iter()
+                .any(|service| method.starts_with(service));
         let too_many = || BATCHES.contains(&method) && self.batch_pace.is_too_slow(self.max_lag());
         if always || !(self.is_too_late() || too_many()) { Ok(()) } else { Err(self.refusal()) }
     }
@@ -86,36 +94,47 @@ impl Shared {
     ///
     /// # Errors
     /// `OVERLOADED` when there is no room within the default deadline.
-    pub(super) async fn admit_part(self: &Arc<Self>) -> Result<Call, Status> {
+    pub(super) async fn admit_part(self: &Arc<Self>, caller: Caller) -> Result<Call, Status> {
         let deadline = Instant::now() + Duration::from_millis(self.limits.default_deadline_ms);
-        match timeout_at(deadline, self.gate.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => {
+        let places = async { (self.shares.wait(&caller).await, self.gate.clone().acquire_owned().await) };
+        match timeout_at(deadline, places).await {
+            Ok((share, Ok(permit))) => {
                 // The wait does not count against the work.
                 let deadline = Instant::now() + Duration::from_millis(self.limits.default_deadline_ms);
-                Ok(Call { shared: self.clone(), deadline, correlated: true, _permit: permit })
+                Ok(Call {
+                    _share: share,
+                    shared: self.clone(),
+                    deadline,
+                    caller,
+                    correlated: true,
+                    _permit: permit,
+                })
             }
-            Ok(Err(_)) => Err(status::stopping()),
+            Ok((_, Err(_))) => Err(status::stopping()),
             Err(_) => Err(self.refusal()),
         }
     }
 }
 
 impl Call {
-    /// Puts the ids of a validated context into the request's span.
-    pub(super) fn identify(&self, context: &RequestContext) {
-        observe::identify(context, self.correlated);
+    /// Checks that a validated context is the caller's own, and puts its ids into the request's span.
+    ///
+    /// # Errors
+    /// `AGENCY_MISMATCH` when it is not.
+    pub(super) fn identify(&self, context: &RequestContext) -> Result<(), Status> {
+        observe::identify(context, self.caller.agency(context)?, self.correlated);
+        Ok(())
     }
 
     /// Validates the context of a read, which may be absent, and notes it in the span.
     ///
     /// # Errors
-    /// `TOO_LARGE` or `FIELD_INVALID` for a field that is too long or not printable.
+    /// `TOO_LARGE` or `FIELD_INVALID` for a field that is too long or not printable; as [`Call::identify`].
     pub(super) fn identify_reader(&self, context: Option<&RequestContext>) -> Result<(), Status> {
         let absent = RequestContext::default();
         let context = context.unwrap_or(&absent);
         validate::context_for_read(context).map_err(|rejection| status::rejected(&rejection))?;
-        self.identify(context);
-        Ok(())
+        self.identify(context)
     }
 
     /// Has a command applied.

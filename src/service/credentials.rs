@@ -40,6 +40,7 @@ impl Issued {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let CredentialStatusRequest { context, credential, since } = request.into_inner();
+        let context = write::writer(&call, context)?;
         let credential = status::required(credential, "credential")?;
         let since = status::required(since, "since")?;
         let change =
@@ -56,6 +57,7 @@ impl Credentials for Issued {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let IssueCredentialRequest { context, key, credential } = request.into_inner();
+        let context = write::writer(&call, context)?;
         let key = valid_key(key, "key")?;
         let credential = status::required(credential, "credential")?;
         change_credential(&call, context, Some(key), Change::Issue(credential)).await.map(Response::new)
@@ -67,6 +69,7 @@ impl Credentials for Issued {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let UpdateCredentialRequest { context, credential } = request.into_inner();
+        let context = write::writer(&call, context)?;
         let credential = status::required(credential, "credential")?;
         change_credential(&call, context, None, Change::Update(credential)).await.map(Response::new)
     }
@@ -115,6 +118,7 @@ impl EidAccount for Issued {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let SetEidLevelRequest { context, key, level, on } = request.into_inner();
+        let context = write::writer(&call, context)?;
         if !EidLevel::try_from(level).is_ok_and(|level| level != EidLevel::Unspecified) {
             return Err(status::invalid("level", "LEVEL_1 or LEVEL_2"));
         }
@@ -126,6 +130,7 @@ impl EidAccount for Issued {
     async fn lock_eid(&self, request: Request<LockEidRequest>) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let LockEidRequest { context, key, reason } = request.into_inner();
+        let context = write::writer(&call, context)?;
         if reason.is_empty() {
             return Err(status::invalid("reason", "1 to 200 characters"));
         }
@@ -140,6 +145,7 @@ impl EidAccount for Issued {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let UnlockEidRequest { context, key } = request.into_inner();
+        let context = write::writer(&call, context)?;
         let change = ChangeEid { key, state: EidState::Unlocked.into(), ..ChangeEid::default() };
         write::one(&call, context, Some(Op::Eid(change)), "key").await.map(Response::new)
     }
@@ -157,7 +163,7 @@ impl EidAccount for Issued {
 
 async fn change_credential(
     call: &Call,
-    context: Option<RequestContext>,
+    context: RequestContext,
     key: Option<PersonKey>,
     change: Change,
 ) -> Result<WriteResponse, Status> {

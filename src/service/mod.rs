@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! connections          at most N, each of a client that reads its answers      connections.rs
+//! handshake            mutual TLS: who is at the other end                     crate::tls
 //! HTTP/2 limits        streams, header size, message size, keepalive           serve() below
 //! observe              span with a correlation id, metrics, size errors        observe.rs
+//! who may call what    agencies and operators, each their own methods          caller.rs
 //! admission            as many as can be answered soon, the rest is refused    call.rs, lag.rs
 //! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
-//! (authentication and authorization of agencies will stand here)
 //! validation           domain::validate: a clear error before anything moves   a file or folder for each service
 //! raft::Node           a write to the leader, or leave to read local state     write.rs, call.rs
 //! storage, domain      rows of one consistent view; verdicts                   read.rs, verification/
@@ -30,6 +31,7 @@
 //! |---|---|---|
 //! | largest request | `limits.max_message_bytes` | memory of one request |
 //! | connections | `limits.max_connections` | descriptors and memory; a further one is closed at once |
+//! | requests of one agency | `limits.max_requests_of_an_agency` | none takes the whole node |
 //! | an answer nobody reads | `limits.max_unread_ms` | it stays in memory: its connection is ended |
 //! | streams on one connection | 1,024 | one client cannot take all of `limits.max_requests_in_flight` |
 //! | header list | 16 KiB | headers are read before anything is checked |
@@ -38,10 +40,11 @@
 //! | time of one call | `limits.max_deadline_ms` + 5 s | the last resort: every call ends by its own deadline first |
 //! | age of a connection | none | clients keep to one node; a rolling restart moves them |
 //!
-//! What is deliberately absent: TLS, who-may-ask-what, quotas per agency; they come with the access policies.
+//! What is deliberately absent: which agency may ask for which attributes, and how often; that comes with the access policies.
 
 mod access;
 mod call;
+mod caller;
 mod cluster;
 mod connections;
 mod credentials;
@@ -52,6 +55,7 @@ mod meta;
 mod observe;
 mod read;
 pub(crate) mod registry;
+mod shares;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -67,6 +71,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -90,6 +95,8 @@ use crate::proto::registry::population_registry_server::PopulationRegistryServer
 use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
 use crate::raft::Node;
+use crate::tls::{Circle, Tls};
+use shares::Shares;
 
 /// Streams on one connection at once.
 const MAX_STREAMS: u32 = 1024;
@@ -103,6 +110,8 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     /// One permit for each request that may be in flight.
     gate: Arc<Semaphore>,
+    /// What each agency may have of them.
+    shares: Shares,
     /// How late requests get to run.
     lag: lag::Lag,
     /// One permit for each batch of lookups that may run, and the pace at which they are done.
@@ -125,7 +134,7 @@ pub enum ServeError {
     Descriptors(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves clients on a bound `listener` until `shutdown` ends; then stops listening, lets running requests finish for
+/// Serves clients on a bound `listener`, in the clear without `tls`, until `shutdown` ends; then stops listening, lets running requests finish for
 /// at most 5 s, and returns. To be called before [`Node::shutdown`], so that what is in flight can still be answered.
 ///
 /// # Errors
@@ -133,19 +142,21 @@ pub enum ServeError {
 pub async fn serve(
     node: Arc<Node>,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     limits: &LimitsConfig,
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let incoming =
         TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
-    serve_on(node, incoming, limits, metrics, shutdown).await
+    serve_on(node, incoming, tls, limits, metrics, shutdown).await
 }
 
 /// As [`serve`], with clients that come on `incoming`.
 pub(crate) async fn serve_on<I: Connection>(
     node: Arc<Node>,
-    incoming: impl Stream<Item = io::Result<I>> + Send,
+    incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    tls: Option<Arc<Tls>>,
     limits: &LimitsConfig,
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -156,6 +167,7 @@ pub(crate) async fn serve_on<I: Connection>(
         limits: limits.clone(),
         metrics,
         gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
+        shares: Shares::new(limits.max_requests_of_an_agency),
         lag: lag::Lag::watch(stopping.clone()),
         // One for each processor: more threads would take the processors from the tasks that read what clients send, and
         // what waits there is seen by nobody.
@@ -166,11 +178,19 @@ pub(crate) async fn serve_on<I: Connection>(
     });
     // However this function ends, nothing it started outlives it.
     let _stop = stopping.clone().drop_guard();
-    let router = builder(limits).add_routes(routes(&shared)?);
+    let router = builder(limits).add_routes(routes(&shared, tls.is_some())?);
     let connections = connections::Connections::new(limits, &shared.metrics);
     let incoming = incoming
         .filter_map(move |accepted| std::future::ready(accepted.map(|io| connections.admit(io)).transpose()));
-    let server = router.serve_with_incoming_shutdown(incoming, shared.stopping.clone().cancelled_owned());
+    let ending = shared.stopping.clone().cancelled_owned();
+    let server: BoxFuture<'_, _> = match tls {
+        Some(tls) => {
+            tls.watch(Circle::Clients, shared.metrics.clone(), shared.stopping.clone());
+            let secured = tls.accept(Circle::Clients, incoming, shared.metrics.clone());
+            Box::pin(router.serve_with_incoming_shutdown(secured, ending))
+        }
+        None => Box::pin(router.serve_with_incoming_shutdown(incoming, ending)),
+    };
     tokio::pin!(server);
     tokio::select! {
         biased;
@@ -204,7 +224,7 @@ fn builder(limits: &LimitsConfig) -> Server {
 }
 
 /// All services behind the layer that observes them.
-fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
+fn routes(shared: &Arc<Shared>, secure: bool) -> Result<Routes, ServeError> {
     let limit = shared.limits.max_message_bytes;
     // Answers are bounded where they are built (call.rs), with a better error than the transport's.
     let answer_limit = usize::MAX;
@@ -227,7 +247,7 @@ fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     let welcome = shared.clone();
-    Ok(observe::around(routes, &shared.metrics, limit, move |method| welcome.is_welcome(method)))
+    Ok(observe::around(routes, secure, &shared.metrics, limit, move |method| welcome.is_welcome(method)))
 }
 
 /// Describes what this listener serves: what nodes say to each other has a listener of its own.

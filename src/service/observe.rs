@@ -1,5 +1,6 @@
-//! The layer around all services: a span with a correlation id, the metrics of each call, the errors that tonic gives by
-//! itself put into this API's terms, and an eye on whether the answer is read (connections.rs).
+//! The layer around all services: who calls and whether they may (caller.rs), a span with a correlation id, the metrics of
+//! each call, the errors that tonic gives by itself put into this API's terms, and an eye on whether the answer is read
+//! (connections.rs).
 //!
 //! The correlation id is the caller's `dancu-correlation-id`, else the request id, else a new one. Ids reach a span only
 //! after they were checked to be short and printable, so that nobody writes lines into the log. The method of a span or
@@ -10,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use prost::Message;
@@ -20,11 +21,13 @@ use tonic::{Code, Status};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::caller::{self, Caller, For};
 use super::connections::{Unread, Watched};
 use super::status;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
 use crate::proto::registry::RequestContext;
+use crate::tls::Shown;
 
 /// The metadata key of a caller's correlation id, at most 64 characters of printable ASCII.
 const CORRELATION: &str = "dancu-correlation-id";
@@ -45,21 +48,39 @@ pub(super) const BATCHES: [&str; 5] = [
     "Verification/BatchVerify",
 ];
 
-/// Path of a call -> its name in metrics and spans, for every method of the API.
-static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+/// A method of the API.
+struct Method {
+    /// Its name in metrics and spans.
+    name: String,
+    /// Who may call it.
+    whom: Option<For>,
+}
+
+/// The methods of other people's services that are served here.
+const COMMON: [(&str, &str); 5] = [
+    ("grpc.health.v1", "Health/Check"),
+    ("grpc.health.v1", "Health/Watch"),
+    ("grpc.health.v1", "Health/List"),
+    ("grpc.reflection.v1", "ServerReflection/ServerReflectionInfo"),
+    ("grpc.reflection.v1alpha", "ServerReflection/ServerReflectionInfo"),
+];
+
+/// Path of a call -> the method, for every method that is served.
+static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(DESCRIPTORS).expect("the build wrote these descriptors");
+    let own = |name: &str| Method { name: name.to_owned(), whom: caller::whom(name) };
     let mut methods = HashMap::new();
     for file in &set.file {
         for service in &file.service {
             for method in &service.method {
                 let name = format!("{}/{}", service.name(), method.name());
-                methods.insert(format!("/{}.{name}", file.package()), name);
+                methods.insert(format!("/{}.{name}", file.package()), own(&name));
             }
         }
     }
     // Peers have a listener of their own: their methods are never called here.
-    methods.retain(|_, name| !name.starts_with("Peer/"));
-    methods.insert("/grpc.health.v1.Health/Check".to_owned(), "Health/Check".to_owned());
+    methods.retain(|_, method| !method.name.starts_with("Peer/"));
+    methods.extend(COMMON.map(|(package, name)| (format!("/{package}.{name}"), own(name))));
     methods
 });
 
@@ -69,19 +90,24 @@ type Welcome = dyn Fn(&str) -> Result<(), Status> + Send + Sync;
 /// What the layer needs.
 #[derive(Clone)]
 struct Observer {
+    /// Whether each caller has shown a certificate.
+    secure: bool,
     metrics: Arc<Metrics>,
     max_message_bytes: usize,
     welcome: Arc<Welcome>,
 }
 
-/// Puts the layer around the services. `max_message_bytes` is what they decode at most; `welcome` says which calls reach them.
+/// Puts the layer around the services of a listener, which is `secure` or in the clear. `max_message_bytes` is what they decode
+/// at most; `welcome` says which calls reach them.
 pub(super) fn around(
     routes: Routes,
+    secure: bool,
     metrics: &Arc<Metrics>,
     max_message_bytes: usize,
     welcome: impl Fn(&str) -> Result<(), Status> + Send + Sync + 'static,
 ) -> Routes {
-    let observer = Observer { metrics: metrics.clone(), max_message_bytes, welcome: Arc::new(welcome) };
+    let observer =
+        Observer { secure, metrics: metrics.clone(), max_message_bytes, welcome: Arc::new(welcome) };
     let layer = middleware::from_fn_with_state(observer, call);
     Routes::from(routes.into_axum_router().layer(layer))
 }
@@ -96,13 +122,13 @@ pub(super) fn is_correlated(extensions: &tonic::Extensions) -> bool {
 }
 
 /// Names the request in the current span, once its context was validated.
-pub(super) fn identify(context: &RequestContext, correlated: bool) {
+pub(super) fn identify(context: &RequestContext, agency_id: &str, correlated: bool) {
     let span = Span::current();
     if span.is_disabled() {
         return;
     }
     span.record("request_id", context.request_id.as_str());
-    span.record("agency_id", context.agency_id.as_str());
+    span.record("agency_id", agency_id);
     if correlated {
         return;
     }
@@ -125,19 +151,23 @@ fn new_correlation() -> String {
 }
 
 async fn call(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
-    let method = METHODS.get(request.uri().path()).map_or(OTHER, String::as_str);
+    let known = METHODS.get(request.uri().path());
+    let method = known.map_or(OTHER, |known| known.name.as_str());
     let span =
         tracing::info_span!("call", method, correlation_id = Empty, request_id = Empty, agency_id = Empty);
     if let Some(correlation) = correlation(request.headers()) {
         span.record("correlation_id", correlation);
         request.extensions_mut().insert(Correlated);
     }
-    let unread = request.extensions_mut().remove::<Arc<Unread>>();
+    let (caller, unread) = take_caller(request.extensions_mut(), observer.secure);
     let mut record =
         (!matches!(method, IMPORT | VERIFY_STREAM)).then(|| Record::start(&observer.metrics, method));
     // Before its message is read and decoded: to refuse has to be cheap when there is too much to do.
-    let response = match (observer.welcome)(method) {
-        Ok(()) => next.run(request).instrument(span.clone()).await,
+    let response = match permitted(known, caller.as_ref()).and_then(|()| (observer.welcome)(method)) {
+        Ok(()) => {
+            caller.map(|caller| request.extensions_mut().insert(caller));
+            next.run(request).instrument(span.clone()).await
+        }
         Err(refusal) => refusal.into_http(),
     };
     let response = in_our_terms(response, observer.max_message_bytes);
@@ -150,6 +180,38 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
         Some(unread) => response.map(|body| Watched::body(body, unread)),
         None => response,
     }
+}
+
+/// Who calls, and the answers that wait on the connection. On a secure listener nobody calls without a certificate.
+fn take_caller(extensions: &mut Extensions, secure: bool) -> (Option<Caller>, Option<Arc<Unread>>) {
+    if !secure {
+        return (Some(Caller::Unknown), extensions.remove::<Arc<Unread>>());
+    }
+    match extensions.remove::<Shown<Arc<Unread>>>() {
+        Some(Shown { holder, connection }) => (Some(Caller::Known(holder)), Some(connection)),
+        None => (None, None),
+    }
+}
+
+/// Whether the caller may call the method.
+fn permitted(method: Option<&Method>, caller: Option<&Caller>) -> Result<(), Status> {
+    let caller =
+        caller.ok_or_else(|| status::broken("a call came over a connection without a certificate"))?;
+    let method = method.ok_or_else(status::unknown_method)?;
+    let whom =
+        method.whom.ok_or_else(|| status::broken("a method has no line in the table of who may call it"))?;
+    caller.check_method(whom)
+}
+
+/// Who calls, as the layer found out.
+///
+/// # Errors
+/// When the request has not come through the layer.
+pub(super) fn caller(extensions: &tonic::Extensions) -> Result<Caller, Status> {
+    extensions
+        .get()
+        .cloned()
+        .ok_or_else(|| status::broken("a request came past the layer that knows who calls"))
 }
 
 /// The caller's correlation id, if it is one.
@@ -229,10 +291,10 @@ mod tests {
 
     #[test]
     fn every_method_of_the_api_has_a_name() {
-        assert_eq!(METHODS["/dancu.registry.v1.Verification/Verify"], "Verification/Verify");
-        assert_eq!(METHODS["/dancu.cluster.v1.ClusterAdmin/Init"], "ClusterAdmin/Init");
+        assert_eq!(METHODS["/dancu.registry.v1.Verification/Verify"].name, "Verification/Verify");
+        assert_eq!(METHODS["/dancu.cluster.v1.ClusterAdmin/Init"].name, "ClusterAdmin/Init");
         for named in [IMPORT, VERIFY_STREAM].iter().chain(&BATCHES) {
-            assert!(METHODS.values().any(|name| name == named), "{named}");
+            assert!(METHODS.values().any(|method| method.name == *named), "{named}");
         }
     }
 

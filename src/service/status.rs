@@ -148,6 +148,16 @@ pub fn compacted(first: FirstRevision) -> Status {
         .status()
 }
 
+/// What the caller may not do, whatever the request says.
+pub fn denied(reason: ErrorReason, message: String) -> Status {
+    Answer::new(reason, message).status()
+}
+
+/// A method that this server does not have.
+pub fn unknown_method() -> Status {
+    Status::unimplemented("this server has no such method; gRPC reflection lists those it has")
+}
+
 /// Too many requests are in flight here.
 pub fn overloaded(retry_after: Duration) -> Status {
     let message = "this node serves as many requests as it may: nothing was applied; wait as RetryInfo says, then retry";

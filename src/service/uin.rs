@@ -37,6 +37,7 @@ impl UinManagement for Uin {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let GenerateUinRequest { context, assign } = request.into_inner();
+        let context = write::writer(&call, context)?;
         let assign = assign.map(|assign| Op::AssignPersonalId(AssignPersonalId { replace: false, ..assign }));
         write::one(&call, context, assign, "assign").await.map(Response::new)
     }
@@ -47,6 +48,7 @@ impl UinManagement for Uin {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let CancelUinRequest { context, cancel } = request.into_inner();
+        let context = write::writer(&call, context)?;
         write::one(&call, context, cancel.map(Op::CancelPersonalId), "cancel").await.map(Response::new)
     }
 
@@ -56,6 +58,7 @@ impl UinManagement for Uin {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let ReissueUinRequest { context, assign } = request.into_inner();
+        let context = write::writer(&call, context)?;
         let assign = assign.map(|assign| Op::AssignPersonalId(AssignPersonalId { replace: true, ..assign }));
         write::one(&call, context, assign, "assign").await.map(Response::new)
     }

@@ -9,14 +9,13 @@ use crate::proto::registry::write::Write as Op;
 use crate::proto::registry::{RequestContext, Write, WriteOutcome, WriteResponse, write_outcome};
 use crate::proto::store::{Command, Reply, command, reply};
 
-/// Validates and applies one write, `field` being where it stands in the request.
+/// Validates and applies one write of a [`writer`], `field` being where it stands in the request.
 pub async fn one(
     call: &Call,
-    context: Option<RequestContext>,
+    context: RequestContext,
     op: Option<Op>,
     field: &str,
 ) -> Result<WriteResponse, Status> {
-    let context = writer(call, context)?;
     let write = Write { write: Some(status::required(op, field)?) };
     validate::write(&write).map_err(|rejection| status::rejected(&rejection))?;
     let command =
@@ -36,10 +35,14 @@ pub async fn one(
     }
 }
 
-/// The context of a write, validated and noted in the span.
+/// The context of a write, validated, the caller's own, and noted in the span. To be asked for before anything else of the
+/// request is looked at: who may not ask learns nothing but that.
+///
+/// # Errors
+/// What is wrong with it; as [`Call::identify`].
 pub fn writer(call: &Call, context: Option<RequestContext>) -> Result<RequestContext, Status> {
     let context = context.unwrap_or_default();
     validate::context_for_write(&context).map_err(|rejection| status::rejected(&rejection))?;
-    call.identify(&context);
+    call.identify(&context)?;
     Ok(context)
 }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::Holder;
+
 /// Why the files of a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}. `dancu certs issue` makes the files of a node")]
+    #[error("cannot read {path}: {source}. `dancu certs issue` makes such a folder")]
     Read {
         /// The file.
         path: PathBuf,
@@ -14,33 +16,33 @@ pub enum TlsError {
         source: std::io::Error,
     },
     /// A file does not hold what it should.
-    #[error("{path} cannot be used: {why}. `dancu certs issue` makes the files of a node")]
+    #[error("{path} cannot be used: {why}. `dancu certs issue` makes such a folder")]
     Unusable {
         /// The file.
         path: PathBuf,
         /// Why.
         why: String,
     },
-    /// The certificate is another node's.
+    /// The certificate is somebody else's.
     #[error(
-        "{path} is the certificate of {holder}, this is the node {name}: give it its own, made by `dancu certs issue {name}`"
+        "{path} is the certificate of {found}, this is {wanted}: give it its own, made by `dancu certs issue`"
     )]
-    OtherNode {
+    OtherHolder {
         /// The file.
         path: PathBuf,
         /// Whom it names.
-        holder: String,
-        /// The node's name.
-        name: String,
+        found: Holder,
+        /// Whom it should name.
+        wanted: Holder,
     },
     /// The certificate has ended.
-    #[error("{path} ended on {ended}: make a new one with `dancu certs issue {name}`")]
+    #[error("{path}, of {holder}, ended on {ended}: make a new one with `dancu certs renew`")]
     Expired {
         /// The file.
         path: PathBuf,
         /// When.
         ended: String,
-        /// The node's name.
-        name: String,
+        /// Whom it names.
+        holder: Holder,
     },
 }

@@ -7,13 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
-};
+use tokio_rustls::rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, client::WebPkiServerVerifier};
-use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use super::error::TlsError;
@@ -21,14 +18,15 @@ use super::{Holder, Loaded};
 
 /// The authorities that are believed. Two of them while one takes the other's place.
 pub(super) const AUTHORITY: &str = "authority.pem";
-/// The certificate of the node.
-pub(super) const CERTIFICATE: &str = "node.pem";
+/// The certificate of the holder.
+pub(super) const CERTIFICATE: &str = "holder.pem";
 /// Its private key.
-pub(super) const KEY: &str = "node.key";
+pub(super) const KEY: &str = "holder.key";
 /// Revocation lists of the authorities; need not be there.
 pub(super) const REVOKED: &str = "revoked.pem";
-/// What every name in a certificate of a peer ends with, and a name that they all have.
-pub(super) const DOMAIN: &str = "peers.dancu";
+/// What the DNS name in a certificate of a peer ends with, and a name that they all have. By it the one that connects says
+/// whom it expects; the names of machines play no part.
+const DOMAIN: &str = "peers.dancu";
 
 /// Both ends speak HTTP/2.
 const ALPN: &[u8] = b"h2";
@@ -60,10 +58,11 @@ impl Content {
         Ok(Self { authority: read(AUTHORITY)?, certificate: read(CERTIFICATE)?, key: read(KEY)?, revoked })
     }
 
-    pub fn load(&self, folder: &Path, name: &str) -> Result<Loaded, TlsError> {
+    /// `wanted` is who the certificate must name, if that is known.
+    pub fn load(&self, folder: &Path, wanted: Option<&Holder>) -> Result<Loaded, TlsError> {
         let unusable = |file: &str, why: String| TlsError::Unusable { path: folder.join(file), why };
         let certificates = certificates(&self.certificate).map_err(|why| unusable(CERTIFICATE, why))?;
-        let expires = self.check(&certificates[0], &folder.join(CERTIFICATE), name)?;
+        let (holder, expires) = check(&certificates[0], &folder.join(CERTIFICATE), wanted)?;
         let key =
             PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| unusable(KEY, error.to_string()))?;
 
@@ -93,7 +92,7 @@ impl Content {
         let mut server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(not_a_pair)?
-            .with_client_cert_verifier(of_clients)
+            .with_client_cert_verifier(of_clients.clone())
             .with_single_cert(certificates.clone(), key.clone_key())
             .map_err(not_a_pair)?;
         server.alpn_protocols = vec![ALPN.to_vec()];
@@ -104,38 +103,31 @@ impl Content {
             .with_client_auth_cert(certificates, key)
             .map_err(not_a_pair)?;
         client.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Loaded { server: Arc::new(server), client: Arc::new(client), expires })
+        Ok(Loaded { server: Arc::new(server), client: Arc::new(client), judge: of_clients, holder, expires })
     }
+}
 
-    /// Whether the certificate is this node's and has not ended; when it does.
-    fn check(&self, certificate: &CertificateDer<'_>, path: &Path, name: &str) -> Result<u64, TlsError> {
-        let path = path.to_owned();
-        let read = Holder::of(certificate).and_then(|holder| Ok((holder, ends(certificate)?)));
-        let (holder, ends) = match read {
-            Ok(read) => read,
-            Err(why) => return Err(TlsError::Unusable { path, why }),
-        };
-        if ServerName::try_from(dns_name(Some(name))).is_err() {
-            let why = format!(
-                "the node's name \"{name}\" cannot stand in a certificate: no part of it between dots may be \
-                               empty, or begin or end with '-'"
-            );
-            return Err(TlsError::Unusable { path, why });
-        }
-        if holder.name() != name {
-            return Err(TlsError::OtherNode {
-                path,
-                holder: holder.name().to_owned(),
-                name: name.to_owned(),
-            });
-        }
-        if ends <= now() {
-            let ended = i64::try_from(ends).ok().and_then(|ends| jiff::Timestamp::from_second(ends).ok());
-            let ended = ended.map_or_else(|| "a day long ago".to_owned(), |ended| ended.to_string());
-            return Err(TlsError::Expired { path, ended, name: name.to_owned() });
-        }
-        Ok(ends)
+/// Whether the certificate is the one wanted and has not ended; whose it is, and when it ends.
+fn check(
+    certificate: &CertificateDer<'_>,
+    path: &Path,
+    wanted: Option<&Holder>,
+) -> Result<(Holder, u64), TlsError> {
+    let path = path.to_owned();
+    let read = Holder::of(certificate).and_then(|holder| Ok((holder, ends(certificate)?)));
+    let (found, ends) = match read {
+        Ok(read) => read,
+        Err(why) => return Err(TlsError::Unusable { path, why }),
+    };
+    if let Some(wanted) = wanted.filter(|wanted| **wanted != found) {
+        return Err(TlsError::OtherHolder { path, found, wanted: wanted.clone() });
     }
+    if ends <= now() {
+        let ended = i64::try_from(ends).ok().and_then(|ends| jiff::Timestamp::from_second(ends).ok());
+        let ended = ended.map_or_else(|| "a day long ago".to_owned(), |ended| ended.to_string());
+        return Err(TlsError::Expired { path, ended, holder: found });
+    }
+    Ok((found, ends))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -148,33 +140,15 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// When a certificate ends, in seconds since 1970-01-01T00:00:00Z.
-fn ends(certificate: &CertificateDer<'_>) -> Result<u64, String> {
+pub(super) fn ends(certificate: &CertificateDer<'_>) -> Result<u64, String> {
     let (_, parsed) = parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
     Ok(u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default())
-}
-
-/// The node that a certificate names: the one DNS name under [`DOMAIN`].
-pub(super) fn holder(certificate: &CertificateDer<'_>) -> Result<String, String> {
-    let (_, parsed) = parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
-    let names = parsed.subject_alternative_name().map_err(|error| error.to_string())?;
-    let under = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => {
-            Some(name.strip_suffix(DOMAIN)?.strip_suffix('.')?.to_owned()).filter(|node| !node.is_empty())
-        }
-        _ => None,
-    };
-    let names: Vec<_> = names.iter().flat_map(|names| &names.value.general_names).filter_map(under).collect();
-    match &names[..] {
-        [name] => Ok(name.clone()),
-        [] => Err(format!("it names no node under {DOMAIN}")),
-        _ => Err(format!("it names several nodes under {DOMAIN}")),
-    }
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "certificates end by the wall clock; nothing of it is replicated"
 )]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

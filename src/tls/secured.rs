@@ -1,60 +1,72 @@
 //! A connection after its handshake, and who is at its other end.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use super::files;
+use super::{Circle, Holder, files};
 
-/// The node whose certificate was shown. In the extensions of each call that came over such a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder(Arc<str>);
-
-impl Holder {
-    /// Whom a certificate names.
-    pub(super) fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
-        files::holder(certificate).map(|name| Self(name.into()))
-    }
-
-    /// One for a test.
-    #[cfg(test)]
-    pub fn named(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The node's name.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
+/// What each call over a secure connection has in its extensions.
+#[derive(Debug, Clone)]
+pub struct Shown<C> {
+    /// Whose certificate was shown.
+    pub holder: Holder,
+    /// What the connection beneath tells.
+    pub connection: C,
 }
 
-/// A connection whose other end has shown a certificate of the authority.
+/// A connection whose other end has shown a certificate of the circle's authority.
 pub struct Secured<I> {
     stream: TlsStream<I>,
-    holder: Holder,
+    accepted: Arc<Accepted>,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// By which certificate a connection was accepted. It is there as long as the connection.
+pub(super) struct Accepted {
+    pub holder: Holder,
+    pub certificate: CertificateDer<'static>,
+    /// When it ends, in seconds since 1970-01-01T00:00:00Z.
+    pub expires: u64,
+    /// Cancelled to end the connection.
+    pub end: CancellationToken,
 }
 
 impl<I> Secured<I> {
     /// Takes the name from the certificate that was verified in the handshake.
-    pub(super) fn of(stream: TlsStream<I>) -> io::Result<Self> {
+    pub(super) fn of(stream: TlsStream<I>, circle: Circle) -> io::Result<Self> {
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let shown = shown.ok_or_else(|| io::Error::other("the peer showed no certificate"))?;
+        let shown = shown.ok_or_else(|| io::Error::other("no certificate was shown"))?;
         let holder = Holder::of(shown).map_err(io::Error::other)?;
-        Ok(Self { stream, holder })
+        if !circle.admits(&holder) {
+            return Err(io::Error::other(format!("a certificate of {holder} is not for this listener")));
+        }
+        let expires = files::ends(shown).map_err(io::Error::other)?;
+        let (certificate, end) = (shown.clone().into_owned(), CancellationToken::new());
+        let ended = Box::pin(end.clone().cancelled_owned());
+        let accepted = Arc::new(Accepted { holder, certificate, expires, end });
+        Ok(Self { stream, accepted, ended })
+    }
+
+    /// What it was accepted by.
+    pub(super) fn accepted(&self) -> Weak<Accepted> {
+        Arc::downgrade(&self.accepted)
     }
 }
 
-impl<I> Connected for Secured<I> {
-    type ConnectInfo = Holder;
+impl<I: Connected> Connected for Secured<I> {
+    type ConnectInfo = Shown<I::ConnectInfo>;
 
-    fn connect_info(&self) -> Holder {
-        self.holder.clone()
+    fn connect_info(&self) -> Self::ConnectInfo {
+        Shown { holder: self.accepted.holder.clone(), connection: self.stream.get_ref().0.connect_info() }
     }
 }
 
@@ -64,6 +76,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The transport always waits for the next bytes: this is looked at whether or not any come.
+        if self.ended.as_mut().poll(context).is_ready() {
+            let why = "the certificate of this connection is no longer good";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, why)));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use dancu::cli::fleet::load::Load;
-use dancu::client::{Client, ClientError, ClientOptions};
+use dancu::client::{Client, ClientError};
 use dancu::proto::registry::ReadOptions;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
 use crate::harness::people::citizen;
-use crate::harness::{Cluster, PATIENCE, api, eventually};
+use crate::harness::{self, Cluster, PATIENCE, api, eventually};
 
 /// etcd issue 22214: a log sink that took nothing hung every read while the node called itself healthy.
 #[tokio::test(flavor = "multi_thread")]
@@ -61,9 +61,7 @@ async fn cluster_load_a_node_takes_all_descriptors_that_it_may_have() {
 /// Writers that know the central nodes alone.
 fn writers(cluster: &Cluster, central: usize) -> Load {
     let addresses: Vec<_> = cluster.fleet.client_addresses().into_iter().take(central).collect();
-    let options =
-        ClientOptions { agency_id: "tests".to_owned(), deadline: PATIENCE, ..ClientOptions::default() };
-    let client = |_| Client::connect(addresses.clone(), options.clone());
+    let client = |_| Client::connect(addresses.clone(), harness::options());
     Load::start(8, client).map_err(|error: ClientError| error.to_string()).unwrap()
 }
 

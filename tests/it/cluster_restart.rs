@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::people::{NAMES, citizen, personal_id};
-use crate::harness::{Cluster, PATIENCE, api, eventually};
+use crate::harness::{self, Cluster, PATIENCE, api, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_restart_all_nodes_killed_at_once() {
@@ -94,7 +94,7 @@ async fn cluster_restart_one_node_after_the_other_fails_no_call() {
     for number in 0..6 {
         let mut addresses = cluster.fleet.client_addresses();
         addresses.rotate_left(number as usize % 5);
-        let options = ClientOptions { agency_id: "tests".to_owned(), ..ClientOptions::default() };
+        let options = ClientOptions { deadline: Duration::from_secs(10), ..harness::options() };
         services.spawn(service(Client::connect(addresses, options).unwrap(), number, stop.clone()));
     }
     for i in 0..5 {

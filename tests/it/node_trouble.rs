@@ -21,7 +21,7 @@ impl Folder {
     fn valid(&self, data_dir: &Path, client_listen: &str) -> PathBuf {
         self.config(&format!(
             "name = \"node-1\"\nrole = \"central\"\ndata_dir = {data_dir:?}\nclient_listen = \"{client_listen}\"\n\
-             peer_listen = \"127.0.0.1:0\"\n"
+             peer_listen = \"127.0.0.1:0\"\nplaintext = true\n"
         ))
     }
 }
@@ -94,29 +94,47 @@ async fn node_trouble_folder_of_another_node() {
 #[test]
 fn node_trouble_certificates() {
     let folder = Folder::new();
-    let authority = folder.0.path().join("certs");
-    let at = |node: &str| authority.join(node);
+    let root = folder.0.path().join("certs");
     let certs = |arguments: &[&str]| {
-        let folder = ["--folder", authority.to_str().unwrap()];
+        let folder = ["--folder", root.to_str().unwrap()];
         run(["certs"].iter().chain(&arguments[..1]).chain(&folder).chain(&arguments[1..]))
     };
-    let with = |peer_tls: &Path| {
+    // With one listener in the clear, so that the other one's certificate is what is at fault.
+    let with = |circle: &str, node: &str| {
         let config = folder.valid(&folder.0.path().join("data"), "127.0.0.1:0");
         let text = std::fs::read_to_string(config).unwrap();
-        folder.config(&format!("{text}peer_tls = {peer_tls:?}\n"))
+        let key = if circle == "peers" { "peer_tls" } else { "client_tls" };
+        folder.config(&format!("{text}{key} = {:?}\n", root.join(circle).join(node)))
     };
-    let (code, _, err) = certs(&["issue", "node-1"]);
+    let issue = |name| certs(&["issue", "node", name, "--host", "127.0.0.1,localhost"]);
+    let (code, _, err) = issue("node-1");
     assert!(code == 2 && err.contains("dancu certs init"), "{err}");
     assert_eq!(certs(&["init"]).0, 0);
     let (code, _, err) = certs(&["init"]);
     assert!(code == 2 && err.contains("is there already"), "{err}");
-    let (code, _, err) = certs(&["issue", "Node 1"]);
-    assert!(code == 2 && err.contains("no name of a node"), "{err}");
-    assert_eq!(certs(&["issue", "node-1", "node-2"]).0, 0);
+    for bad in [&["node", "Node 1", "--host", "a"], &["agency", "G 12", "--days", "1"]] {
+        let (code, _, err) = certs(&[&["issue"], &bad[..]].concat());
+        assert!(code == 2 && err.contains("is no name of"), "{err}");
+    }
+    let (code, _, err) = certs(&["issue", "node", "node-1", "--host", "a_b/c"]);
+    assert!(code == 2 && err.contains("cannot stand in a certificate"), "{err}");
+    assert_eq!((issue("node-1").0, issue("node-2").0), (0, 0));
+    assert_eq!(certs(&["issue", "agency", "G12"]).0, 0);
+    assert_eq!(certs(&["renew"]).1.trim(), "no certificate ends within 60 days");
+    let (code, out, err) = certs(&["renew", "--within", "400"]);
+    assert!(
+        code == 0 && out.contains("clients: agency G12") && out.contains("peers: node node-2"),
+        "{out}{err}"
+    );
 
-    refused(&with(&at("node-3")), 4, &["node-3/authority.pem", "dancu certs issue"]);
-    refused(&with(&at("node-2")), 4, &["certificate of node-2", "this is the node node-1"]);
-    std::fs::copy(at("node-2").join("node.key"), at("node-1").join("node.key")).unwrap();
-    refused(&with(&at("node-1")), 4, &["node.key", "cannot be used"]);
+    let at = |circle: &str, node: &str| root.join(circle).join(node);
+    for circle in ["peers", "clients"] {
+        refused(&with(circle, "node-node-3"), 4, &["node-node-3/authority.pem", "dancu certs issue"]);
+        refused(&with(circle, "node-node-2"), 4, &["certificate of node node-2", "this is node node-1"]);
+        let [one, two] = ["node-node-1", "node-node-2"].map(|node| at(circle, node).join("holder.key"));
+        std::fs::copy(two, one).unwrap();
+        refused(&with(circle, "node-node-1"), 4, &["holder.key", "cannot be used"]);
+    }
+    refused(&with("clients", "agency-G12"), 4, &["certificate of agency G12", "this is node node-1"]);
     assert!(!folder.0.path().join("data").exists(), "the data folder was touched");
 }

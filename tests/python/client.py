@@ -1,11 +1,12 @@
-"""Creates, reads and verifies a person at a running dancu, with nothing but the address of a node.
+"""Creates, reads and verifies a person at a running dancu, with nothing but the address of a node and a certificate.
 
 The messages and services are built from gRPC reflection: no generated file, no .proto and no code of the project is
 needed. Run it against `dancu dev` as tests/python/run does:
 
-    python tests/python/client.py 127.0.0.1:7004
+    python tests/python/client.py 127.0.0.1:7004 dancu-dev/certs/clients/agency-dancu-dev
 """
 
+import pathlib
 import sys
 import uuid
 
@@ -22,8 +23,11 @@ V1 = "dancu.registry.v1"
 class Registry:
     """A node's services, as reflection describes them."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address: str, certificate: pathlib.Path) -> None:
+        authority, key, holder = (
+            (certificate / name).read_bytes() for name in ("authority.pem", "holder.key", "holder.pem")
+        )
+        self.channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, holder))
         grpc.channel_ready_future(self.channel).result(timeout=10)
         self.database = ProtoReflectionDescriptorDatabase(self.channel)
         self.pool = DescriptorPool(self.database)
@@ -54,8 +58,11 @@ def reason(error: grpc.RpcError) -> str:
     return ""
 
 
-def main(address: str) -> None:
-    registry = Registry(address)
+def main(address: str, folder: str) -> None:
+    certificate = pathlib.Path(folder)
+    # Whoever asks in another agency's name than its certificate's is refused.
+    agency = certificate.name.removeprefix("agency-")
+    registry = Registry(address, certificate)
     services = registry.services()
     print("services:", ", ".join(services))
     assert f"{V1}.PopulationRegistry" in services, services
@@ -64,7 +71,7 @@ def main(address: str) -> None:
     # The request id is the key under which the write is applied at most once: keep it for retries.
     number = f"{uuid.uuid4().int % 1_000_000:06d}"
     personal_id = "001190" + number  # Ha Noi, female born in the 1900s, 1990
-    context = {"request_id": uuid.uuid4().hex, "agency_id": "example-agency", "purpose": "an example"}
+    context = {"request_id": uuid.uuid4().hex, "agency_id": agency, "purpose": "an example"}
     person = {
         "birth_name": {"family": "Nguyễn", "middle": "Thị", "given": "Thúy"},
         "personal_id": personal_id,
@@ -99,7 +106,7 @@ def main(address: str) -> None:
     assert verdicts == ["VERDICT_MATCH", "VERDICT_MATCH", "VERDICT_NO_MATCH"], verdicts
     assert not verified.all_match
 
-    other = {"request_id": uuid.uuid4().hex, "agency_id": "example-agency"}
+    other = {"request_id": uuid.uuid4().hex, "agency_id": agency}
     person["birth_name"]["given"] = "Thùy"
     try:
         taken = registry.message("CreatePersonRequest", context=other, create={"person": person})

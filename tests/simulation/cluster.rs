@@ -246,7 +246,7 @@ impl Host {
         *self.node.borrow_mut() = Arc::downgrade(&node);
         self.nothing_durable_is_lost(&node)?;
         let clients = simulated::incoming(CLIENT_PORT);
-        let served = service::serve_on(node.clone(), clients, &limits, metrics, std::future::pending());
+        let served = service::serve_on(node.clone(), clients, None, &limits, metrics, std::future::pending());
         tokio::select! {
             biased;
             why = node.out_of_service() => Err(why.into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, Host};
 use crate::cli::forming;
-use crate::client::{Client, ClientOptions};
+use crate::client::{Certificates, Client, ClientOptions};
 use crate::config::Role;
 use crate::proto::cluster::NodeStatus;
 
@@ -43,7 +43,7 @@ pub async fn form(cluster: &Cluster) -> Result<(), String> {
     let clients: Vec<Client> = cluster
         .client_addresses()
         .iter()
-        .map(|address| forming::only(address))
+        .map(|address| forming::only(address, &Certificates::default()))
         .collect::<Result<_, _>>()
         .map_err(text)?;
     for client in &clients {

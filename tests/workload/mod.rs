@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::check::history::{Answer, Call, NEVER, Operation};
+use super::harness::{AGENCY, shown};
 use records::History;
 pub use records::{Judged, Wrong};
 pub use tally::{Pace, Tally};
@@ -95,9 +96,10 @@ struct Record {
 /// A client of one node that gives up soon.
 fn client(address: &str) -> Client {
     let options = ClientOptions {
+        certificates: shown(),
         deadline: LIMIT,
         attempt_timeout: LIMIT / 2,
-        agency_id: "tests".to_owned(),
+        agency_id: AGENCY.to_owned(),
         ..ClientOptions::default()
     };
     Client::connect(vec![address.to_owned()], options).unwrap()

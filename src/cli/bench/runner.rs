@@ -62,7 +62,7 @@ impl<'a> Runner<'a> {
             keys: Keys::new(how.skew, people.len()),
             people: Arc::new(people),
             options: freshness.options(),
-            agency: connect.agency().to_owned(),
+            agency: site.client.options().agency_id.clone(),
             deadline: connect.timeout(),
             batch: how.batch as usize,
             write_share: how.write_share / 100.0,
@@ -81,10 +81,11 @@ impl<'a> Runner<'a> {
         let asked = chosen(&nodes, self.how.target)?;
         let mut run = request_id();
         run.truncate(RUN_CHARS);
+        let certificates = &self.site.client.options().certificates;
         let crew = Crew {
             operation,
             job: Arc::new(Job { run, ..self.job.clone() }),
-            channels: channels(&asked, self.how.connections as usize).await?,
+            channels: channels(&asked, certificates, self.how.connections as usize).await?,
             chunks: self.chunks(operation).await?,
         };
         let plan = self.plan(operation, clients);

@@ -1,26 +1,30 @@
 //! The cluster under load: one that runs somewhere, or node processes started here and ended with the load.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::cli::cluster::state_word;
 use crate::cli::connect::Connect;
-use crate::cli::fleet::Fleet;
+use crate::cli::fleet::{Fleet, Issuer};
 use crate::cli::{Failure, failure, forming};
-use crate::client::{self, Client, ClientOptions};
+use crate::client::{self, Certificates, Client, ClientOptions};
 use crate::config::{Role, StorageConfig};
-use crate::proto::cluster::cluster_admin_client::ClusterAdminClient;
-use crate::proto::cluster::{NodeState, NodeStatus, StatusRequest};
+use crate::proto::cluster::{NodeState, NodeStatus};
 
 /// How long nodes may take to serve and to form a cluster.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often nodes are asked how far they are.
 const POLL: Duration = Duration::from_millis(20);
+/// The agency that loads node processes started here.
+const AGENCY: &str = "dancu-bench";
 /// What a file system in memory says it is.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
@@ -46,6 +50,9 @@ pub struct Local {
     /// With --fleet: provincial nodes beside them
     #[arg(long, default_value_t = 0, requires = "fleet")]
     provinces: usize,
+    /// With --fleet: nodes and load speak mutual TLS, as in a cluster of real machines
+    #[arg(long, requires = "fleet")]
+    secure: bool,
     /// With --fleet: folder of the nodes' data, configurations and logs, kept afterwards; a temporary one when absent.
     /// It must lie on a real disk, where an fsync costs what it costs
     #[arg(long, requires = "fleet")]
@@ -107,9 +114,13 @@ impl Site {
         }
         let binary = std::env::current_exe().map_err(|e| Failure::Fault(e.to_string()))?;
         let central = central.parse().expect("one of the values above");
-        let mut fleet = fleet(&binary, &folder, central, local.provinces)?;
+        let mut fleet = fleet(&binary, &folder, central, local)?;
         forming::form(&mut fleet, PATIENCE).await?;
-        let options = ClientOptions { agency_id: connect.agency().to_owned(), ..ClientOptions::default() };
+        let options = ClientOptions {
+            agency_id: AGENCY.to_owned(),
+            certificates: fleet.certificates.clone(),
+            ..connect.options()?
+        };
         let client = Client::connect(fleet.client_addresses(), options)?;
         Ok(Self { client, _fleet: Some(fleet), _folder: temporary })
     }
@@ -161,11 +172,17 @@ impl Site {
 }
 
 /// Central and provincial nodes with the settings that a node has by default, not a cluster yet.
-fn fleet(binary: &Path, folder: &Path, central: usize, provinces: usize) -> Result<Fleet, Failure> {
+fn fleet(binary: &Path, folder: &Path, central: usize, local: &Local) -> Result<Fleet, Failure> {
     let mut fleet = Fleet::new(binary, folder);
+    if local.secure {
+        let issuer = Issuer::of(&folder.join("certs"), AGENCY).map_err(|e| Failure::Fault(e.to_string()))?;
+        fleet.secure(Arc::new(issuer));
+    }
     fleet.settings.storage = StorageConfig::default();
     let names = (1..=central).map(|n| (format!("central-{n}"), Role::Central));
-    for (name, role) in names.chain((1..=provinces).map(|n| (format!("province-{n}"), Role::Provincial))) {
+    for (name, role) in
+        names.chain((1..=local.provinces).map(|n| (format!("province-{n}"), Role::Provincial)))
+    {
         fleet.spawn(&name, role).map_err(|e| Failure::Fault(e.to_string()))?;
     }
     Ok(fleet)
@@ -202,12 +219,16 @@ pub fn chosen(nodes: &[Node], target: Target) -> Result<Vec<Node>, Failure> {
 ///
 /// # Errors
 /// When a node does not answer at its address.
-pub async fn channels(nodes: &[Node], connections: usize) -> Result<Vec<Channel>, Failure> {
+pub async fn channels(
+    nodes: &[Node],
+    certificates: &Certificates,
+    connections: usize,
+) -> Result<Vec<Channel>, Failure> {
     let mut channels = Vec::with_capacity(connections);
     for node in nodes.iter().cycle().take(connections) {
-        let channel = client::channel(&node.address)?;
-        let mut admin = ClusterAdminClient::new(channel.clone());
-        if let Err(status) = admin.status(StatusRequest { local_only: true }).await {
+        let channel = client::channel(&node.address, certificates.agency.as_ref())?;
+        let mut health = HealthClient::new(channel.clone());
+        if let Err(status) = health.check(HealthCheckRequest::default()).await {
             let (name, address, why) = (&node.name, &node.address, status.message());
             return Err(Failure::Unavailable(format!("{name} does not answer at {address}: {why}")));
         }

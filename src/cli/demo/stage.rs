@@ -1,13 +1,14 @@
 //! What the demo stands on: the node processes, and what happened so far.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 use super::narrator::Narrator;
-use crate::cli::fleet::Fleet;
 use crate::cli::fleet::load::Load;
+use crate::cli::fleet::{Fleet, Issuer};
 use crate::cli::{Failure, forming};
 use crate::client::{Client, ClientOptions};
 use crate::config::Role;
@@ -44,7 +45,8 @@ impl Stage {
     pub fn set(folder: &Path) -> Result<Self, Failure> {
         let binary = std::env::current_exe().map_err(|e| machine(&e))?;
         let mut fleet = Fleet::new(&binary, folder);
-        fleet.secure().map_err(|e| machine(&e))?;
+        let issuer = Issuer::of(&folder.join("certs"), "demo").map_err(|e| Failure::Fault(e.to_string()))?;
+        fleet.secure(Arc::new(issuer));
         for number in 1..=3 {
             fleet.spawn(&format!("central-{number}"), Role::Central).map_err(|e| machine(&e))?;
         }
@@ -74,7 +76,9 @@ impl Stage {
             let mut endpoints = addresses.clone();
             let turn = usize::try_from(number).unwrap_or(0) % endpoints.len();
             endpoints.rotate_left(turn);
-            let options = ClientOptions { agency_id: "demo".to_owned(), ..ClientOptions::default() };
+            let certificates = self.fleet.certificates.clone();
+            let agency_id = "demo".to_owned();
+            let options = ClientOptions { agency_id, certificates, ..ClientOptions::default() };
             Ok(Client::connect(endpoints, options)?)
         })
     }

@@ -158,7 +158,7 @@ impl Stage {
         let place = self.fleet.spawn("gia-lai", Role::Provincial).map_err(|e| machine(&e))?;
         let node = &mut self.fleet.nodes[place];
         node.wait_serving(PATIENCE).map_err(|e| machine(&e))?;
-        let client = forming::only(&node.client_address())?;
+        let client = forming::only(&node.client_address(), &self.fleet.certificates)?;
         let member = forming::add(&self.clients[PROVINCES[0]], &node.peer_address(), PATIENCE).await?;
         forming::ready(&client, PATIENCE).await?;
         let (key, person) = self.written.first().expect("it was written before");

@@ -12,6 +12,7 @@
 //!
 //! `load` writes to a fleet and remembers what was acknowledged; `readback` looks for it at a node.
 
+mod issuer;
 pub mod load;
 mod process;
 pub mod readback;
@@ -20,11 +21,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub use self::issuer::{Issuer, IssuerError};
 pub use self::process::Process;
+use crate::client::Certificates;
 use crate::config::{NodeConfig, Role};
-use crate::tls::authority::Authority;
 
 /// Node processes that share a folder. They belong to a cluster once somebody forms one of them.
 pub struct Fleet {
@@ -36,8 +39,10 @@ pub struct Fleet {
     pub hosts: VecDeque<Host>,
     /// The processes, in the order in which they were added.
     pub nodes: Vec<Process>,
-    /// Gives each node a certificate, once there is one.
-    authority: Option<Authority>,
+    /// What is shown to the nodes: nothing while they serve in the clear.
+    pub certificates: Certificates,
+    /// Gives each node its certificates, once there is one.
+    issuer: Option<Arc<Issuer>>,
 }
 
 /// A place for one node.
@@ -53,10 +58,6 @@ pub struct Host {
 
 /// Ports of a node that has its host for itself: for clients, for peers, for HTTP.
 const HOST_PORTS: [u16; 3] = [7301, 7302, 7303];
-/// The folder of the authority, in that of the fleet.
-const CERTIFICATES: &str = "certs";
-/// How long its certificates hold.
-const DAYS: u32 = 365;
 
 impl Fleet {
     /// A fleet without nodes. `binary` is the program to run, `folder` where configurations, logs and data go.
@@ -69,18 +70,16 @@ impl Fleet {
             settings,
             hosts: VecDeque::new(),
             nodes: Vec::new(),
-            authority: None,
+            certificates: Certificates::default(),
+            issuer: None,
         }
     }
 
-    /// Nodes that are started from now on speak mutual TLS to each other, with certificates of an authority in the folder.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn secure(&mut self) -> io::Result<()> {
-        let authority = Authority::init(&self.folder.join(CERTIFICATES), DAYS).map_err(io::Error::other)?;
-        self.authority = Some(authority);
-        Ok(())
+    /// Nodes that are started from now on speak mutual TLS to each other and to clients, with certificates of this issuer.
+    pub fn secure(&mut self, issuer: Arc<Issuer>) {
+        self.settings.plaintext = false;
+        self.certificates = issuer.certificates.clone();
+        self.issuer = Some(issuer);
     }
 
     /// Starts a new node, which waits for a cluster, and returns its position. Does not wait until it serves.
@@ -102,9 +101,12 @@ impl Fleet {
             Some(host) => HOST_PORTS.map(|port| SocketAddr::new(host.address, port)),
             None => free_ports(own_address())?,
         };
-        let issue = |authority: &Authority| authority.issue(name, DAYS);
+        let issue = |issuer: &Arc<Issuer>| issuer.node(name, client_listen.ip());
+        let folders = self.issuer.as_ref().map(issue).transpose().map_err(io::Error::other)?;
+        let (client_tls, peer_tls) = folders.unzip();
         Ok(NodeConfig {
-            peer_tls: self.authority.as_ref().map(issue).transpose().map_err(io::Error::other)?,
+            client_tls,
+            peer_tls,
             name: name.to_owned(),
             role,
             data_dir: host.map_or_else(|| self.folder.join(name), |host| host.data_dir.clone()),

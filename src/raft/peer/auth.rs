@@ -2,11 +2,12 @@
 
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Extensions, Request, Status};
 
 use crate::proto::cluster::Member;
 use crate::storage::data_dir::Identity;
-use crate::tls::Holder;
+use crate::tls::{Holder, Shown};
 
 /// The cluster's id.
 const CLUSTER: &str = "dancu-cluster";
@@ -69,18 +70,22 @@ pub fn check(metadata: &MetadataMap, me: &Identity) -> Result<u64, Status> {
     }
 }
 
-/// Checks that the certificate of the connection, if there is one, is that of the node that the call claims to be from.
+/// Checks that the certificate of the connection is that of the node that the call claims to be from. Without TLS (`secure`
+/// is false) nobody shows one.
 ///
 /// # Errors
 /// `PERMISSION_DENIED` with both names.
-pub fn check_holder(extensions: &Extensions, from: &Member) -> Result<(), Status> {
-    match extensions.get::<Holder>() {
-        Some(holder) if holder.name() != from.name => Err(Status::permission_denied(format!(
-            "the call is said to come from {}, its connection has the certificate of {}",
+pub fn check_holder(extensions: &Extensions, secure: bool, from: &Member) -> Result<(), Status> {
+    if !secure {
+        return Ok(());
+    }
+    match extensions.get::<Shown<TcpConnectInfo>>() {
+        Some(Shown { holder, .. }) if *holder == Holder::node(&from.name) => Ok(()),
+        shown => Err(Status::permission_denied(format!(
+            "the call is said to come from node {}, its connection has the certificate of {}",
             from.name,
-            holder.name()
+            shown.map_or_else(|| "nobody".to_owned(), |shown| shown.holder.to_string())
         ))),
-        _ => Ok(()),
     }
 }
 
@@ -129,11 +134,15 @@ mod tests {
     fn a_call_comes_over_a_connection_of_its_sender() {
         let member = Member { node_id: 1, name: "central-1".to_owned(), ..Member::default() };
         let mut extensions = Extensions::new();
-        check_holder(&extensions, &member).expect("without TLS nobody shows who it is");
-        extensions.insert(Holder::named("central-1"));
-        check_holder(&extensions, &member).unwrap();
-        extensions.insert(Holder::named("central-2"));
-        let refused = check_holder(&extensions, &member).unwrap_err();
+        check_holder(&extensions, false, &member).expect("without TLS nobody shows who it is");
+        check_holder(&extensions, true, &member).expect_err("with TLS everybody does");
+        let mut shown = |holder| {
+            let connection = TcpConnectInfo { local_addr: None, remote_addr: None };
+            extensions.insert(Shown { holder, connection });
+            check_holder(&extensions, true, &member)
+        };
+        shown(Holder::node("central-1")).unwrap();
+        let refused = shown(Holder::node("central-2")).unwrap_err();
         assert_eq!(refused.code(), tonic::Code::PermissionDenied);
         assert!(refused.message().contains("central-1") && refused.message().contains("central-2"));
     }

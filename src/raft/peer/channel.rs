@@ -76,7 +76,7 @@ pub fn client(me: &Me, to: To<'_>) -> Result<Client, tonic::transport::Error> {
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(2 * WINDOW_BYTES);
     let channel = match &me.tls {
-        Some(tls) => tls.connect_lazy(&endpoint, to.name),
+        Some(tls) => tls.connect_to_peer(&endpoint, to.name),
         None => machine::connect_lazy(&endpoint),
     };
     let claimed = InterceptedService::new(channel, Claim::new(&me.identity, to.id));

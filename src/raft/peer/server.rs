@@ -111,7 +111,7 @@ impl PeerService {
         let replica = self.node.replica().map_err(|error| not_ready(&error))?;
         let from = auth::check(request.metadata(), &replica.identity)?;
         if let Some(member) = leader::member(&replica.raft, from) {
-            auth::check_holder(request.extensions(), &member)?;
+            auth::check_holder(request.extensions(), self.node.tls.is_some(), &member)?;
         }
         replica.in_service().map_err(|error| not_ready(&error))?;
         Ok((replica.clone(), from))

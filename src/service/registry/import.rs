@@ -18,6 +18,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tonic::{Code, Status, Streaming};
 use tracing::{Instrument, Span};
 
+use super::super::caller::Caller;
 use super::super::observe::{IMPORT, Record};
 use super::super::{Shared, status};
 use super::batch;
@@ -37,9 +38,10 @@ const MAX_CHUNK: u64 = 100_000_000_000;
 /// The answers to the chunks of a stream, in order.
 pub fn answers(
     shared: Arc<Shared>,
+    caller: Caller,
     chunks: Streaming<ImportRequest>,
 ) -> BoxStream<'static, Result<ImportResponse, Status>> {
-    let state = Reader { shared, chunks, import: None, next: 0 };
+    let state = Reader { shared, caller, chunks, import: None, next: 0 };
     let jobs = stream::unfold(Some(state), |reader| async {
         let mut reader = reader?;
         match reader.chunk().await {
@@ -64,6 +66,7 @@ fn died() -> Status {
 /// Reads and checks the chunks of one stream.
 struct Reader {
     shared: Arc<Shared>,
+    caller: Caller,
     chunks: Streaming<ImportRequest>,
     import: Option<RequestContext>,
     next: u64,
@@ -80,7 +83,7 @@ impl Reader {
         };
         let Some(request) = received else { return Ok(None) };
         if self.import.is_none() {
-            self.import = Some(import_context(request.context)?);
+            self.import = Some(import_context(&self.caller, request.context)?);
             // A stream that goes on with a broken one starts where that one was answered.
             self.next = request.chunk;
         }
@@ -94,6 +97,7 @@ impl Reader {
         context.request_id = format!("{}/{}", context.request_id, request.chunk);
         Ok(Some(Chunk {
             shared: self.shared.clone(),
+            caller: self.caller.clone(),
             context,
             number: request.chunk,
             persons: request.persons,
@@ -102,15 +106,17 @@ impl Reader {
 }
 
 /// The context of an import, from its first message.
-fn import_context(context: Option<RequestContext>) -> Result<RequestContext, Status> {
+fn import_context(caller: &Caller, context: Option<RequestContext>) -> Result<RequestContext, Status> {
     let context = context.unwrap_or_default();
     validate::context_for_import(&context).map_err(|rejection| status::rejected(&rejection))?;
+    caller.agency(&context)?;
     Ok(context)
 }
 
 /// A chunk on its way.
 struct Chunk {
     shared: Arc<Shared>,
+    caller: Caller,
     context: RequestContext,
     number: u64,
     persons: Vec<Person>,
@@ -128,7 +134,7 @@ impl Chunk {
     /// keep the others out, and the command stays the same whoever repeats it.
     async fn apply(self) -> Result<ImportResponse, Status> {
         let Ok(_turn) = self.shared.imports.acquire().await else { return Err(status::stopping()) };
-        let call = self.shared.admit_part().await?;
+        let call = self.shared.admit_part(self.caller).await?;
         let create = |person| Op::Create(CreatePerson { person: Some(person), accept_existing: true });
         let writes = self.persons.into_iter().map(|person| Write { write: Some(create(person)) }).collect();
         let set = WriteSet { writes, atomicity: Atomicity::Each.into() };

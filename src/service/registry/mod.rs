@@ -22,7 +22,7 @@ use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(super) use self::import::CHUNKS;
-use super::{Shared, write};
+use super::{Shared, observe, write};
 use crate::proto::registry::population_registry_server::PopulationRegistry;
 use crate::proto::registry::write::Write as Op;
 use crate::proto::registry::{
@@ -53,7 +53,8 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let request = request.into_inner();
-        write::one(&call, request.context, request.create.map(Op::Create), "create").await.map(Response::new)
+        let context = write::writer(&call, request.context)?;
+        write::one(&call, context, request.create.map(Op::Create), "create").await.map(Response::new)
     }
 
     async fn update_person(
@@ -62,7 +63,8 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let request = request.into_inner();
-        write::one(&call, request.context, request.update.map(Op::Update), "update").await.map(Response::new)
+        let context = write::writer(&call, request.context)?;
+        write::one(&call, context, request.update.map(Op::Update), "update").await.map(Response::new)
     }
 
     async fn patch_person(
@@ -71,7 +73,8 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let request = request.into_inner();
-        write::one(&call, request.context, request.patch.map(Op::Patch), "patch").await.map(Response::new)
+        let context = write::writer(&call, request.context)?;
+        write::one(&call, context, request.patch.map(Op::Patch), "patch").await.map(Response::new)
     }
 
     async fn commit_batch(
@@ -88,7 +91,8 @@ impl PopulationRegistry for Registry {
         &self,
         request: Request<Streaming<ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
-        Ok(Response::new(import::answers(self.shared.clone(), request.into_inner())))
+        let caller = observe::caller(request.extensions())?;
+        Ok(Response::new(import::answers(self.shared.clone(), caller, request.into_inner())))
     }
 
     async fn read_person(
@@ -129,7 +133,8 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let request = request.into_inner();
-        write::one(&call, request.context, request.event.map(Op::Event), "event").await.map(Response::new)
+        let context = write::writer(&call, request.context)?;
+        write::one(&call, context, request.event.map(Op::Event), "event").await.map(Response::new)
     }
 
     async fn set_person_status(
@@ -138,7 +143,8 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let request = request.into_inner();
-        write::one(&call, request.context, request.set.map(Op::SetStatus), "set").await.map(Response::new)
+        let context = write::writer(&call, request.context)?;
+        write::one(&call, context, request.set.map(Op::SetStatus), "set").await.map(Response::new)
     }
 
     async fn merge_persons(
@@ -147,6 +153,7 @@ impl PopulationRegistry for Registry {
     ) -> Result<Response<WriteResponse>, Status> {
         let call = self.shared.admit(&request)?;
         let request = request.into_inner();
-        write::one(&call, request.context, request.merge.map(Op::Merge), "merge").await.map(Response::new)
+        let context = write::writer(&call, request.context)?;
+        write::one(&call, context, request.merge.map(Op::Merge), "merge").await.map(Response::new)
     }
 }

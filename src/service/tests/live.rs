@@ -69,7 +69,9 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn({
             let (node, metrics) = (node.clone(), metrics.clone());
-            async move { service::serve(node, listener, &limits, metrics, async { drop(stopped.await) }).await }
+            async move {
+                service::serve(node, listener, None, &limits, metrics, async { drop(stopped.await) }).await
+            }
         });
         let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
         Self { node, metrics, address, channel, stop, serving, _folder: folder }

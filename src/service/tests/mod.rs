@@ -31,7 +31,7 @@ use crate::raft::{AsOf, Error, ReadMode};
 #[test]
 fn every_reason_becomes_a_status_that_says_so() {
     let reasons: Vec<_> = (1..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
-    assert_eq!(reasons.len(), 29, "all reasons of the proto, which are numbered without a gap");
+    assert_eq!(reasons.len(), 31, "all reasons of the proto, which are numbered without a gap");
     for reason in reasons {
         let status = status::rejected(&rejection(reason, "", "why"));
         assert_eq!(status.code() as i32, status_code(reason) as i32);
@@ -158,7 +158,7 @@ fn options_that_contradict_each_other_are_refused_with_the_field() {
 async fn what_tonic_refuses_leaves_in_our_terms_and_is_counted() {
     let metrics = Arc::new(Metrics::new());
     let health = tonic_health::server::health_reporter().1.max_decoding_message_size(64);
-    let routes = observe::around(Routes::new(health), &metrics, 64, |_| Ok(()));
+    let routes = observe::around(Routes::new(health), false, &metrics, 64, |_| Ok(()));
     let channel = serve(routes).await;
 
     let mut client = HealthClient::new(channel.clone());

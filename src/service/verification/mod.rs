@@ -19,7 +19,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Shared;
+use super::{Shared, observe};
 use crate::proto::registry::verification_server::Verification;
 use crate::proto::registry::{
     BatchVerifyRequest, BatchVerifyResponse, ResolveIdentifierRequest, ResolveIdentifierResponse,
@@ -61,7 +61,8 @@ impl Verification for Verifier {
         &self,
         request: Request<Streaming<VerifyStreamRequest>>,
     ) -> Result<Response<Self::VerifyStreamStream>, Status> {
-        Ok(Response::new(stream::answers(self.shared.clone(), request.into_inner())))
+        let caller = observe::caller(request.extensions())?;
+        Ok(Response::new(stream::answers(self.shared.clone(), caller, request.into_inner())))
     }
 
     async fn verify_identifier_link(

@@ -19,6 +19,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tonic::{Code, Status, Streaming};
 use tracing::{Instrument, Span};
 
+use super::super::caller::Caller;
 use super::super::observe::{self, Record, VERIFY_STREAM};
 use super::super::{Shared, status};
 use super::claims;
@@ -31,6 +32,7 @@ const IN_FLIGHT: usize = 64;
 /// The answers to the requests of a stream, in order.
 pub fn answers(
     shared: Arc<Shared>,
+    caller: Caller,
     requests: Streaming<VerifyStreamRequest>,
 ) -> BoxStream<'static, Result<VerifyStreamResponse, Status>> {
     let span = Span::current();
@@ -44,12 +46,12 @@ pub fn answers(
         }
     });
     let answer = move |request: Result<VerifyStreamRequest, Status>| {
-        let (shared, span) = (shared.clone(), observe::part_span(&span));
+        let (shared, caller, span) = (shared.clone(), caller.clone(), observe::part_span(&span));
         async move {
             let request = request?;
             let sequence = request.sequence;
             // A task of its own: a client that reads its answers slowly does not hold up the reads.
-            let done = tokio::spawn(verify(shared, request).instrument(span)).await;
+            let done = tokio::spawn(verify(shared, caller, request).instrument(span)).await;
             let died = |_| Err(status::broken("the task of a stream's request died"));
             let result = done.unwrap_or_else(died).unwrap_or_else(|status| {
                 // The stream has no other way to say what a single call says by its status.
@@ -80,14 +82,18 @@ impl Reader {
     }
 }
 
-async fn verify(shared: Arc<Shared>, request: VerifyStreamRequest) -> Result<Answer, Status> {
+async fn verify(shared: Arc<Shared>, caller: Caller, request: VerifyStreamRequest) -> Result<Answer, Status> {
     let mut record = Record::of_part(&shared.metrics, VERIFY_STREAM);
-    let answer = one(&shared, request).await;
+    let answer = one(&shared, caller, request).await;
     record.code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
     answer.map(Answer::Response)
 }
 
-async fn one(shared: &Arc<Shared>, request: VerifyStreamRequest) -> Result<VerifyResponse, Status> {
-    let call = shared.admit_part().await?;
+async fn one(
+    shared: &Arc<Shared>,
+    caller: Caller,
+    request: VerifyStreamRequest,
+) -> Result<VerifyResponse, Status> {
+    let call = shared.admit_part(caller).await?;
     claims::verify(&call, status::required(request.request, "request")?).await
 }

@@ -43,8 +43,10 @@ impl Dancu {
             self.fleet.spawn(&format!("province-{number}"), Role::Provincial).map_err(|e| failed(&e))?;
         let node = &mut self.fleet.nodes[place];
         node.wait_serving(PATIENCE).map_err(|e| failed(&e))?;
-        let learner = forming::only(&node.client_address()).map_err(|e| failed(&e))?;
-        let leader = forming::only(&self.fleet.nodes[0].client_address()).map_err(|e| failed(&e))?;
+        let learner =
+            forming::only(&node.client_address(), &self.fleet.certificates).map_err(|e| failed(&e))?;
+        let leader = forming::only(&self.fleet.nodes[0].client_address(), &self.fleet.certificates)
+            .map_err(|e| failed(&e))?;
         let peer = self.fleet.nodes[place].peer_address();
         forming::add(&leader, &peer, PATIENCE).await.map_err(|e| failed(&e))?;
         forming::ready(&learner, PATIENCE).await.map(drop).map_err(|e| failed(&e))

@@ -171,7 +171,7 @@ async fn leader_first(mut addresses: Vec<String>) -> Result<Vec<String>, String>
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < deadline {
         for place in 0..addresses.len() {
-            let channel = dancu::client::channel(&addresses[place]).map_err(|e| e.to_string())?;
+            let channel = dancu::client::channel(&addresses[place], None).map_err(|e| e.to_string())?;
             let status = grpc::call::<_, StatusResponse>(
                 channel,
                 "/etcdserverpb.Maintenance/Status",

@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 6;
 /// So many connections, shared out among servers at `host:port`, with the settings of dancu's own client.
 pub fn channels(addresses: &[String]) -> Result<Vec<Channel>, String> {
     let addresses = addresses.iter().cycle().take(CONNECTIONS);
-    addresses.map(|address| dancu::client::channel(address).map_err(|e| e.to_string())).collect()
+    addresses.map(|address| dancu::client::channel(address, None).map_err(|e| e.to_string())).collect()
 }
 
 /// Waits until a server accepts connections.

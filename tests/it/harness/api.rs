@@ -1,5 +1,6 @@
 //! One node's services without the client's retries, so that a test sees every refusal as the node gave it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dancu::proto::cluster::StatusRequest;
@@ -10,23 +11,25 @@ use dancu::proto::registry::{
     Consistency, CreatePerson, CreatePersonRequest, Person, PersonKey, ReadOptions, ReadPersonRequest,
     RequestContext,
 };
-use tonic::transport::{Channel, Endpoint};
+use dancu::tls::Tls;
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-fn channel(address: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(2)).connect_lazy()
+use super::{AGENCY, shown};
+
+fn channel(address: &str, tls: &Option<Arc<Tls>>) -> Channel {
+    dancu::client::channel(address, tls.as_ref()).unwrap()
 }
 
 /// Records.
 pub fn registry(address: &str) -> PopulationRegistryClient<Channel> {
-    PopulationRegistryClient::new(channel(address))
+    PopulationRegistryClient::new(channel(address, &shown().agency))
 }
 
 /// Operators' calls.
 pub fn admin(address: &str) -> ClusterAdminClient<Channel> {
-    ClusterAdminClient::new(channel(address))
+    ClusterAdminClient::new(channel(address, &shown().operator))
 }
 
 /// Asks for the node's own status.
@@ -36,7 +39,7 @@ pub fn local() -> StatusRequest {
 
 /// A context with this request id.
 pub fn context(request_id: &str) -> Option<RequestContext> {
-    let (request_id, agency_id) = (request_id.to_owned(), "tests".to_owned());
+    let (request_id, agency_id) = (request_id.to_owned(), AGENCY.to_owned());
     Some(RequestContext { request_id, agency_id, ..RequestContext::default() })
 }
 

@@ -1,14 +1,41 @@
-//! The binary as a user runs it.
+//! The binary as a user runs it, who has exported the certificates of the cluster asked.
 
-use std::ffi::OsStr;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{LazyLock, Mutex};
 
+use dancu::cli::fleet::Issuer;
 use serde_json::Value;
+
+use super::certified;
+
+/// The folders of an agency's and an operator's certificate.
+pub type Folders = [PathBuf; 2];
+
+/// What to show at these endpoints; elsewhere what the clusters of the harness know.
+static EXPORTED: LazyLock<Mutex<HashMap<OsString, Folders>>> = LazyLock::new(Mutex::default);
+
+/// Commands that ask this endpoint show these certificates.
+pub fn export(endpoint: &str, folders: Folders) {
+    EXPORTED.lock().unwrap().insert(endpoint.into(), folders);
+}
 
 /// A command of the binary under test, away from the environment's settings.
 pub fn dancu<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dancu"));
     command.args(arguments).stdin(Stdio::null()).env_remove("DANCU_ENDPOINTS").env_remove("DANCU_AGENCY");
+    let exported = EXPORTED.lock().unwrap();
+    let of_dev = command.get_args().find_map(|argument| exported.get(argument)).cloned();
+    let of_cluster = || {
+        let Issuer { agency_folder, operator_folder, .. } = &*certified()?.issuer;
+        Some([agency_folder.clone(), operator_folder.clone()])
+    };
+    command.env_remove("DANCU_TLS").env_remove("DANCU_OPERATOR_TLS");
+    if let Some([agency, operator]) = of_dev.or_else(of_cluster) {
+        command.env("DANCU_TLS", agency).env("DANCU_OPERATOR_TLS", operator);
+    }
     command
 }
 

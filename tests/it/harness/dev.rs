@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::PATIENCE;
-use super::command::dancu;
+use super::command::{dancu, export};
 
 /// A running `dancu dev`, ended with the test.
 pub struct Dev {
@@ -41,6 +41,8 @@ impl Dev {
             dev.ready = serde_json::from_str(&text).unwrap_or_default();
         }
         dev.output = Some(output);
+        let folders = ["tls", "operator_tls"].map(|key| dev.ready[key].as_str().unwrap().into());
+        (0..4).for_each(|node| export(&dev.address(node), folders.clone()));
         dev
     }
 

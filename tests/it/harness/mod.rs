@@ -24,13 +24,14 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use dancu::cli::fleet::load::{Ack, Load};
 use dancu::cli::fleet::readback::{ReadBack, read_back};
-use dancu::cli::fleet::{Fleet, Host, Process};
+use dancu::cli::fleet::{Fleet, Host, Issuer, Process};
 use dancu::cli::forming;
-use dancu::client::{Client, ClientError, ClientOptions};
+use dancu::client::{Certificates, Client, ClientError, ClientOptions};
 use dancu::config::{NodeConfig, Role};
 use dancu::proto::cluster::{NodeState, NodeStatus};
 use dancu::proto::registry::{Person, PersonKey};
@@ -39,10 +40,64 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long anything may take before a test gives up. Far above what is normal: it decides about no figure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The agency that asks.
+pub const AGENCY: &str = "tests";
+
+/// Who gives certificates to all clusters of this process and to those who ask them, and the folder of them all.
+pub struct Certified {
+    pub issuer: Arc<Issuer>,
+    folder: tempfile::TempDir,
+}
+
+/// The one there is, as long as a cluster has it.
+static CERTIFIED: Mutex<Weak<Certified>> = Mutex::new(Weak::new());
+
+/// The certificates of the clusters there are; `None` without one.
+pub fn certified() -> Option<Arc<Certified>> {
+    CERTIFIED.lock().unwrap().upgrade()
+}
+
+/// The same, made if need be.
+fn certify() -> Arc<Certified> {
+    let mut certified = CERTIFIED.lock().unwrap();
+    certified.upgrade().unwrap_or_else(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = Arc::new(Issuer::of(folder.path(), AGENCY).unwrap());
+        let made = Arc::new(Certified { issuer, folder });
+        *certified = Arc::downgrade(&made);
+        made
+    })
+}
+
+impl Certified {
+    /// The folder of the authorities.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// What is shown to the nodes.
+pub fn shown() -> Certificates {
+    certified().expect("there is a cluster").issuer.certificates.clone()
+}
+
+/// How the tests ask.
+pub fn options() -> ClientOptions {
+    ClientOptions {
+        deadline: PATIENCE,
+        attempt_timeout: Duration::from_secs(2),
+        certificates: shown(),
+        agency_id: AGENCY.to_owned(),
+        ..ClientOptions::default()
+    }
+}
+
 /// Node processes that form one cluster, in a folder of their own.
 pub struct Cluster {
     /// The processes: central nodes first, then provincial ones, then those added later.
     pub fleet: Fleet,
+    /// Its certificates.
+    pub certified: Arc<Certified>,
     /// Configurations, logs and data; deleted with the cluster.
     _folder: tempfile::TempDir,
 }
@@ -88,7 +143,8 @@ impl Cluster {
         // Elections soon, but not so soon that a busy machine causes them.
         fleet.settings.raft.election_timeout_min_ms = 500;
         fleet.settings.raft.election_timeout_max_ms = 1000;
-        fleet.secure().unwrap();
+        let certified = certify();
+        fleet.secure(certified.issuer.clone());
         change(&mut fleet.settings);
         fleet.hosts = hosts.into();
         for n in 1..=central {
@@ -97,7 +153,7 @@ impl Cluster {
         for node in &mut fleet.nodes {
             node.wait_serving(PATIENCE).unwrap();
         }
-        Self { fleet, _folder: folder }
+        Self { fleet, certified, _folder: folder }
     }
 
     /// Starts a further node and adds it to the cluster; returns its position when it serves.
@@ -122,20 +178,14 @@ impl Cluster {
 
     /// A client that asks node `i` alone.
     pub fn only(&self, i: usize) -> Client {
-        forming::only(&self.fleet.nodes[i].client_address()).unwrap()
+        forming::only(&self.fleet.nodes[i].client_address(), &shown()).unwrap()
     }
 
     /// A client that may ask all nodes, beginning with node `first`.
     pub fn client(&self, first: usize) -> Client {
         let mut addresses = self.fleet.client_addresses();
         addresses.rotate_left(first);
-        let options = ClientOptions {
-            deadline: PATIENCE,
-            attempt_timeout: Duration::from_secs(2),
-            agency_id: "tests".to_owned(),
-            ..ClientOptions::default()
-        };
-        Client::connect(addresses, options).unwrap()
+        Client::connect(addresses, options()).unwrap()
     }
 
     /// Writers, spread over all nodes.
@@ -214,11 +264,20 @@ impl Cluster {
 
     /// The value of a metric of a node; a name with its labels, without `dancu_`.
     pub fn metric(&self, i: usize, name: &str) -> f64 {
+        self.find_metric(i, name).unwrap_or_else(|| panic!("node {i} has no metric {name}"))
+    }
+
+    /// The same for one that is not there until it was counted once.
+    pub fn metric_or_zero(&self, i: usize, name: &str) -> f64 {
+        self.find_metric(i, name).unwrap_or_default()
+    }
+
+    fn find_metric(&self, i: usize, name: &str) -> Option<f64> {
         let address = self.fleet.nodes[i].config().http_listen.unwrap();
         let text = http_get(address, "/metrics");
         let wanted = format!("dancu_{name} ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&wanted));
-        line.unwrap_or_else(|| panic!("no metric {name} in:\n{text}")).trim().parse().unwrap()
+        let line = text.lines().find_map(|line| line.strip_prefix(&wanted))?;
+        Some(line.trim().parse().unwrap())
     }
 
     /// Fails when a node logged an ERROR: that means that a person must look, and nothing here should need one.
