@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
+use crate::audit::Audit;
 use crate::config::{NodeConfig, Role};
 use crate::machine::{self, Connection};
 use crate::metrics::Metrics;
@@ -234,6 +235,11 @@ impl Node {
         let waiting =
             "it waits for a cluster: form one with `dancu cluster init` or add it with `dancu cluster add`";
         self.replica.get().ok_or_else(|| Error::NotReady(waiting.to_owned()))
+    }
+
+    /// Where accesses are recorded: nowhere while the node waits, which answers nothing then, or when that is off.
+    pub fn audit(&self) -> Option<&Arc<Audit>> {
+        self.replica.get().and_then(|replica| replica.audit.as_ref())
     }
 
     /// What answers say about this node.

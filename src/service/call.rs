@@ -11,13 +11,12 @@ use tonic::{Request, Status};
 
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
-use super::{Shared, deadline, meta, observe, read, status};
+use super::{Shared, deadline, meta, observe, status};
 use crate::domain::error::rejection;
-use crate::domain::validate;
 use crate::machine;
-use crate::proto::registry::{ErrorReason, ReadOptions, RequestContext, ResponseMeta};
+use crate::proto::registry::{ErrorReason, RequestContext, ResponseMeta};
 use crate::proto::store::{Command, Reply};
-use crate::raft::Error;
+use crate::raft::{Error, ReadMode, Reading};
 
 /// When a refused caller may come back: a few of the requests in flight have ended by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -106,18 +105,6 @@ impl Call {
         observe::identify(context, self.correlated);
     }
 
-    /// Validates the context of a read, which may be absent, and notes it in the span.
-    ///
-    /// # Errors
-    /// `TOO_LARGE` or `FIELD_INVALID` for a field that is too long or not printable.
-    pub(super) fn identify_reader(&self, context: Option<&RequestContext>) -> Result<(), Status> {
-        let absent = RequestContext::default();
-        let context = context.unwrap_or(&absent);
-        validate::context_for_read(context).map_err(|rejection| status::rejected(&rejection))?;
-        self.identify(context);
-        Ok(())
-    }
-
     /// Has a command applied.
     ///
     /// # Errors
@@ -145,13 +132,20 @@ impl Call {
         }
     }
 
-    /// A view of local state that is as fresh as asked.
+    /// Waits until local state may be read in this mode. For [`super::lookup`] alone, which records what is read.
     ///
     /// # Errors
-    /// `FIELD_INVALID` for options that contradict each other; see [`status::failed`].
-    pub(super) async fn read(&self, options: Option<&ReadOptions>) -> Result<View, Status> {
-        let mode = read::mode(options).map_err(|rejection| status::rejected(&rejection))?;
-        View::of(self.within(self.shared.node.read(mode, self.deadline)).await?)
+    /// See [`status::failed`].
+    pub(super) async fn reading(&self, mode: ReadMode) -> Result<Reading, Status> {
+        self.within(self.shared.node.read(mode, self.deadline)).await
+    }
+
+    /// Waits for something else than the node until the deadline.
+    ///
+    /// # Errors
+    /// `DEADLINE`.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
+        until(self.deadline, work).await
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {

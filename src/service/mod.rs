@@ -8,9 +8,10 @@
 //! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
 //! (authentication and authorization of agencies will stand here)
 //! validation           domain::validate: a clear error before anything moves   a file or folder for each service
-//! raft::Node           a write to the leader, or leave to read local state     write.rs, call.rs
+//! raft::Node           a write to the leader, or leave to read local state     write.rs, lookup.rs
 //! storage, domain      rows of one consistent view; verdicts                   read.rs, verification/
 //! answer               with ResponseMeta, or a status with its reason          meta.rs, status.rs
+//! audit                of a read: recorded durably, then the answer leaves     lookup.rs
 //! ```
 //!
 //! Rules that hold for every method:
@@ -48,6 +49,7 @@ mod credentials;
 mod deadline;
 mod health;
 mod lag;
+mod lookup;
 mod meta;
 mod observe;
 mod read;

@@ -19,6 +19,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tonic::{Code, Status, Streaming};
 use tracing::{Instrument, Span};
 
+use super::super::lookup::Lookup;
 use super::super::observe::{self, Record, VERIFY_STREAM};
 use super::super::{Shared, status};
 use super::claims;
@@ -88,6 +89,8 @@ async fn verify(shared: Arc<Shared>, request: VerifyStreamRequest) -> Result<Ans
 }
 
 async fn one(shared: &Arc<Shared>, request: VerifyStreamRequest) -> Result<VerifyResponse, Status> {
-    let call = shared.admit_part().await?;
-    claims::verify(&call, status::required(request.request, "request")?).await
+    let serve = |call: Arc<Lookup>, asked: VerifyStreamRequest| async move {
+        claims::verify(&call, status::required(asked.request, "request")?).await
+    };
+    shared.lookup_part(VERIFY_STREAM, request, serve).await
 }
