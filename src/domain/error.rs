@@ -63,7 +63,11 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::FieldInvalid
         | R::FieldMaskInvalid
         | R::RequestIdReused => Code::InvalidArgument,
-        R::PersonNotFound | R::CredentialNotFound | R::ProcedureUnknown | R::UnitUnknown => Code::NotFound,
+        R::PersonNotFound
+        | R::CredentialNotFound
+        | R::ProcedureUnknown
+        | R::UnitUnknown
+        | R::AccessUnknown => Code::NotFound,
         R::IdentifierTaken => Code::AlreadyExists,
         R::AmbiguousKey
         | R::ClusterState

@@ -28,6 +28,7 @@ use crate::raft::proposer::Proposer;
 use crate::raft::retention;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::status;
+use crate::raft::trail;
 use crate::raft::types::Raft;
 use crate::storage::data_dir::Identity;
 use crate::storage::log::{LogOptions, LogStore};
@@ -68,6 +69,8 @@ pub struct Replica {
     pub fault: Fault,
     /// Held while a node is added.
     pub adding: tokio::sync::Mutex<()>,
+    /// Held while the other nodes' audit logs are fetched.
+    pub fetching: tokio::sync::Mutex<()>,
     told: Told,
     proposer: Proposer,
     comparisons: Mutex<Comparisons>,
@@ -122,6 +125,7 @@ impl Replica {
             audit,
             fault,
             adding: tokio::sync::Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
             told,
             proposer,
             comparisons: Mutex::default(),
@@ -129,6 +133,7 @@ impl Replica {
         });
         tokio::spawn(watch_over(Arc::downgrade(&replica)));
         retention::start(&replica, config.history.retention_ms);
+        trail::start(&replica, &config.audit);
         Ok(replica)
     }
 
@@ -138,6 +143,11 @@ impl Replica {
     /// [`Error::Fault`] once a fault was declared.
     pub fn in_service(&self) -> Result<(), Error> {
         self.fault.what().map_or(Ok(()), |what| Err(Error::Fault(what)))
+    }
+
+    /// What this node measures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Whether this node leads, as far as it knows.

@@ -12,9 +12,10 @@ use tonic::{Request, Status};
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
 use super::{Shared, deadline, meta, observe, status};
+use crate::audit::Audit;
 use crate::domain::error::rejection;
 use crate::machine;
-use crate::proto::registry::{ErrorReason, RequestContext, ResponseMeta};
+use crate::proto::registry::{Checkpoint, ErrorReason, LogCoverage, RequestContext, ResponseMeta};
 use crate::proto::store::{Command, Reply};
 use crate::raft::{Error, ReadMode, Reading};
 
@@ -27,6 +28,9 @@ pub(super) const FEW: usize = 64;
 
 /// What a node that works against the same deadline has to say that it ran out.
 const GRACE: Duration = Duration::from_millis(10);
+
+/// How long the other nodes may take to say what they have recorded.
+const FETCH: Duration = Duration::from_secs(1);
 
 /// A request in flight. Dropping it makes room for another.
 pub(super) struct Call {
@@ -138,6 +142,36 @@ impl Call {
     /// See [`status::failed`].
     pub(super) async fn reading(&self, mode: ReadMode) -> Result<Reading, Status> {
         self.within(self.shared.node.read(mode, self.deadline)).await
+    }
+
+    /// The newest checkpoint of a node's audit log.
+    ///
+    /// # Errors
+    /// See [`status::failed`].
+    pub(super) async fn audit_checkpoint(&self, node_id: u64) -> Result<Option<Checkpoint>, Status> {
+        self.within(self.shared.node.audit_checkpoint(node_id, self.deadline)).await
+    }
+
+    /// Fetches what the other nodes have recorded, as far as they can be reached soon, and says how much is here.
+    ///
+    /// # Errors
+    /// `CLUSTER_STATE` when this node is none of those that hold the logs of all.
+    pub(super) async fn fetch_audit(&self) -> Result<Vec<LogCoverage>, Status> {
+        let soon = self.deadline.min(Instant::now() + FETCH);
+        self.shared.node.fetch_audit(soon).await.map_err(status::failed)
+    }
+
+    /// This node's part of the audit trail.
+    ///
+    /// # Errors
+    /// `CLUSTER_STATE` when accesses are not recorded here, `NOT_READY` while the node waits for a cluster.
+    pub(super) fn audit(&self) -> Result<&Arc<Audit>, Status> {
+        self.shared.node.audit().ok_or_else(|| match self.shared.node.readiness() {
+            Ok(()) => {
+                status::failed(Error::ClusterState("accesses are not recorded on this node".to_owned()))
+            }
+            Err(why) => status::failed(Error::NotReady(why)),
+        })
     }
 
     /// Waits for something else than the node until the deadline.

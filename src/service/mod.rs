@@ -42,6 +42,7 @@
 //! What is deliberately absent: TLS, who-may-ask-what, quotas per agency; they come with the access policies.
 
 mod access;
+mod audit;
 mod call;
 mod cluster;
 mod connections;
@@ -85,6 +86,7 @@ use crate::pace::Pace;
 use crate::proto::DESCRIPTORS;
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
 use crate::proto::registry::admin_units_server::AdminUnitsServer;
+use crate::proto::registry::audit_server::AuditServer;
 use crate::proto::registry::credentials_server::CredentialsServer;
 use crate::proto::registry::data_access_server::DataAccessServer;
 use crate::proto::registry::eid_account_server::EidAccountServer;
@@ -223,6 +225,7 @@ fn routes(shared: &Arc<Shared>) -> Result<Routes, ServeError> {
         .add_service(limited!(UinManagementServer, uin::Uin::new(shared.clone())))
         .add_service(limited!(CredentialsServer, issued.clone()))
         .add_service(limited!(EidAccountServer, issued))
+        .add_service(limited!(AuditServer, audit::Trails::new(shared.clone())))
         .add_service(limited!(AdminUnitsServer, units::Units::new(shared.clone())))
         .add_service(limited!(ClusterAdminServer, cluster::Admin::new(shared.clone())))
         .add_service(health::start(shared))

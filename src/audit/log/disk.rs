@@ -157,7 +157,7 @@ impl Disk {
             AuditError::Storage(error) => error,
             other => StorageError::stopped(other.to_string()),
         })?);
-        self.length = length(&next)?;
+        self.length = next.length()?;
         self.segments.add(next.clone());
         self.last = next;
         Ok(())
@@ -192,10 +192,6 @@ fn begin(folder: &Path, owner: &Owner, frontier: &Frontier) -> Result<(), Storag
     let mut bytes = Vec::new();
     frame::put(&mut bytes, &codec::encode(&head));
     write_atomically(&folder.join(segments::name(frontier.size())), &bytes)
-}
-
-fn length(segment: &Segment) -> Result<u64, StorageError> {
-    segment.file.metadata().map(|found| found.len()).map_err(StorageError::io("look at", &segment.path))
 }
 
 /// Reads the last file: the frontier after it, its length, and its hashes.

@@ -19,7 +19,7 @@
 
 pub mod disk;
 pub mod frame;
-mod mark;
+pub mod mark;
 pub mod segments;
 #[cfg(test)]
 mod tests;

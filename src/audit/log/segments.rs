@@ -12,6 +12,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::Owner;
 use super::frame::{Found, Frames};
@@ -92,6 +93,19 @@ impl Segment {
             before.filter(|_| begins == first).ok_or_else(|| bad("the head belongs to another file"))?;
         let owner = Owner { cluster_id, node_id };
         Ok(Self { first, path, file, before, owner, places: Mutex::new(vec![offset]) })
+    }
+
+    /// Its length in bytes.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub fn length(&self) -> Result<u64, StorageError> {
+        self.file.metadata().map(|found| found.len()).map_err(StorageError::io("look at", &self.path))
+    }
+
+    /// How long ago it was last written; `None` when the system does not say.
+    pub fn age(&self) -> Option<Duration> {
+        self.file.metadata().ok()?.modified().ok()?.elapsed().ok()
     }
 
     /// Notes where a record begins, in the order of the records.

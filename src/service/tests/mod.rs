@@ -31,7 +31,7 @@ use crate::raft::{AsOf, Error, ReadMode};
 #[test]
 fn every_reason_becomes_a_status_that_says_so() {
     let reasons: Vec<_> = (1..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
-    assert_eq!(reasons.len(), 30, "all reasons of the proto, which are numbered without a gap");
+    assert_eq!(reasons.len(), 31, "all reasons of the proto, which are numbered without a gap");
     for reason in reasons {
         let status = status::rejected(&rejection(reason, "", "why"));
         assert_eq!(status.code() as i32, status_code(reason) as i32);
@@ -210,6 +210,7 @@ async fn reflection_shows_the_public_api_with_everything_it_needs() {
         [
             "dancu.cluster.v1.ClusterAdmin",
             "dancu.registry.v1.AdminUnits",
+            "dancu.registry.v1.Audit",
             "dancu.registry.v1.Credentials",
             "dancu.registry.v1.DataAccess",
             "dancu.registry.v1.EidAccount",

@@ -5,9 +5,17 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 
 use super::*;
-use crate::audit;
+use crate::audit::checkpoint::{is_signed, root};
+use crate::audit::verify::Check;
+use crate::audit::{self, merkle};
 use crate::proto::DESCRIPTORS;
-use crate::proto::registry::{AccessRecord, AccessedPerson, ErrorReason, VerifyStreamRequest};
+use crate::proto::registry::audit_client::AuditClient;
+use crate::proto::registry::export_accesses_response::Part;
+use crate::proto::registry::{
+    AccessHistoryRequest, AccessRecord, AccessedPerson, ErrorReason, ExportAccessesRequest,
+    ExportAccessesResponse, GetCheckpointRequest, ProveConsistencyRequest, ProveInclusionRequest,
+    QueryAccessesRequest, VerifyStreamRequest, verify_stream_response,
+};
 
 /// The methods that read the register.
 const LOOKUPS: [&str; 17] = [
@@ -28,6 +36,16 @@ const LOOKUPS: [&str; 17] = [
     "Verification/VerifyHousehold",
     "Verification/VerifyIdentifierLink",
     "Verification/VerifyStream",
+];
+
+/// The methods that read the trail itself. They are accesses too; asked for nothing in particular, some of them answer.
+const TRAIL: [&str; 6] = [
+    "Audit/AccessHistory",
+    "Audit/Export",
+    "Audit/GetCheckpoint",
+    "Audit/ProveConsistency",
+    "Audit/ProveInclusion",
+    "Audit/Query",
 ];
 
 /// The methods that write. What they did stands in the history of the records.
@@ -98,7 +116,7 @@ fn methods() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_that_reads_leaves_a_record_also_when_it_refuses() {
     let server = Server::ready(LimitsConfig::default()).await;
-    let known = [&LOOKUPS[..], &WRITES, &OTHERS].concat();
+    let known = [&LOOKUPS[..], &TRAIL, &WRITES, &OTHERS].concat();
     for method in methods() {
         assert!(known.contains(&method.as_str()), "{method}: does it read? Add it to a list of this test");
         let before = server.accesses().len();
@@ -106,21 +124,28 @@ async fn every_method_that_reads_leaves_a_record_also_when_it_refuses() {
             let mut client = VerificationClient::new(server.channel.clone());
             let requests = stream::iter([VerifyStreamRequest::default()]);
             let mut answers = client.verify_stream(requests).await.unwrap().into_inner();
-            answers.next().await.unwrap().map(drop)
+            let answer = answers.next().await.unwrap().unwrap();
+            let Some(verify_stream_response::Result::Error(error)) = answer.result else {
+                panic!("answered")
+            };
+            Err(Status::new(Code::from_i32(error.code), error.message))
         } else {
             server.call_empty(&method).await
         };
         let recorded = &server.accesses()[before..];
-        if LOOKUPS.contains(&method.as_str()) {
+        if LOOKUPS.contains(&method.as_str()) || TRAIL.contains(&method.as_str()) {
             let [record] = recorded else { panic!("{method} left {} records", recorded.len()) };
             assert_eq!((record.method.as_str(), record.node_id), (method.as_str(), 1));
             assert!(record.time_ms > 0 && record.persons.is_empty());
-            assert_eq!(record.code, Code::InvalidArgument as u32, "{method}");
-            assert_ne!(record.reason(), ErrorReason::Unspecified, "{method}");
+            let refused = answer.err().map_or(Code::Ok, |status| status.code());
+            assert_eq!(record.code, refused as u32, "{method}");
+            if LOOKUPS.contains(&method.as_str()) {
+                assert_eq!(refused, Code::InvalidArgument, "{method}");
+                assert_ne!(record.reason(), ErrorReason::Unspecified, "{method}");
+            }
         } else {
             assert!(recorded.is_empty(), "{method} is no lookup and left a record");
         }
-        drop(answer);
     }
     server.shutdown().await;
 }
@@ -245,5 +270,121 @@ async fn a_node_with_accesses_not_recorded_answers_and_keeps_no_log() {
     let (uid, _) = server.create("w-1", lan()).await.unwrap();
     server.read(Key::PersonUid(uid), ReadOptions::default()).await.unwrap();
     assert!(server.node.audit().is_none() && !server.audit_folder().exists());
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trail_is_told_and_proven() {
+    let server = Server::ready(LimitsConfig::default()).await;
+    let (uid, _) = server.create("w-1", lan()).await.unwrap();
+    let other = Person { personal_id: "001190000002".to_owned(), ..lan() };
+    let (other, _) = server.create("w-2", other).await.unwrap();
+    for number in 0..7 {
+        let read =
+            ReadPersonRequest { context: Some(asked(&format!("r-{number}"))), key: key(uid), options: None };
+        server.registry().read_person(read).await.unwrap();
+    }
+    let keys = [uid, other].map(|uid| key(uid).unwrap()).to_vec();
+    let batch = BatchReadPersonsRequest { keys, ..BatchReadPersonsRequest::default() };
+    server.registry().batch_read_persons(batch).await.unwrap();
+    let mut trail = AuditClient::new(server.channel.clone());
+
+    let checkpoint = trail.get_checkpoint(GetCheckpointRequest::default()).await.unwrap().into_inner();
+    let checkpoint = checkpoint.checkpoint.unwrap();
+    assert_eq!((checkpoint.node_id, checkpoint.size), (1, 8));
+    assert!(is_signed(&checkpoint));
+
+    // The person's history: newest first, page by page, of a batch only this person; the question itself is the next record.
+    let mut history = AccessHistoryRequest { key: key(uid), limit: 5, ..AccessHistoryRequest::default() };
+    let first = trail.access_history(history.clone()).await.unwrap().into_inner();
+    let methods: Vec<_> = first.accesses.iter().map(|access| access.method.as_str()).collect();
+    assert_eq!(methods[0], "PopulationRegistry/BatchReadPersons");
+    assert!(
+        methods.len() == 5 && methods[1..].iter().all(|method| *method == "PopulationRegistry/ReadPerson")
+    );
+    assert_eq!(first.accesses[0].persons, [AccessedPerson { uid, ..AccessedPerson::default() }]);
+    assert_eq!(first.accesses[1].context, Some(asked("r-6")));
+    let [coverage] = &first.coverage[..] else { panic!("one node") };
+    assert_eq!((coverage.node_id, coverage.name.as_str(), coverage.held), (1, "node1", coverage.known));
+    history.page = first.next_page;
+    let second = trail.access_history(history).await.unwrap().into_inner();
+    assert_eq!(second.accesses.len(), 3);
+    assert!(second.next_page.is_empty());
+    let history = AccessHistoryRequest { key: key(99), ..AccessHistoryRequest::default() };
+    assert_eq!(trail.access_history(history).await.unwrap_err().code(), Code::NotFound);
+    let query = QueryAccessesRequest { request_id: "r-3".to_owned(), ..QueryAccessesRequest::default() };
+    let found = trail.query(query).await.unwrap().into_inner().accesses;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].context, Some(asked("r-3")));
+    let query = QueryAccessesRequest { refused: true, ..QueryAccessesRequest::default() };
+    let found = trail.query(query).await.unwrap().into_inner().accesses;
+    assert_eq!((found.len(), found[0].method.as_str()), (1, "Audit/AccessHistory"));
+
+    let prove = ProveInclusionRequest { position: 3, ..ProveInclusionRequest::default() };
+    let proof = trail.prove_inclusion(prove).await.unwrap().into_inner();
+    let newer = proof.checkpoint.unwrap();
+    let hashes =
+        |path: &[bytes::Bytes]| path.iter().map(|hash| hash[..].try_into().unwrap()).collect::<Vec<_>>();
+    assert!(newer.size > 8 && is_signed(&newer));
+    let leaf = merkle::leaf(&proof.record);
+    assert!(merkle::includes(&leaf, 3, newer.size, &hashes(&proof.path), &root(&newer).unwrap()));
+    let prove = ProveConsistencyRequest { earlier_size: 8, ..ProveConsistencyRequest::default() };
+    let proof = trail.prove_consistency(prove).await.unwrap().into_inner();
+    let newest = proof.checkpoint.unwrap();
+    let (before, after) = (root(&checkpoint).unwrap(), root(&newest).unwrap());
+    assert!(merkle::is_consistent(8, &before, newest.size, &after, &hashes(&proof.path)));
+    let prove = ProveInclusionRequest { position: 9_999, ..ProveInclusionRequest::default() };
+    let refused = trail.prove_inclusion(prove).await.unwrap_err();
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "ACCESS_UNKNOWN");
+
+    for from in [0, 5] {
+        exported(&mut trail, from).await;
+    }
+    server.shutdown().await;
+}
+
+/// Exports this node's log and checks it with nothing but what came.
+async fn exported(trail: &mut AuditClient<Channel>, from: u64) {
+    let request = ExportAccessesRequest { from, ..ExportAccessesRequest::default() };
+    let mut parts = trail.export(request).await.unwrap().into_inner();
+    let mut check: Option<Check> = None;
+    while let Some(part) = parts.next().await {
+        let ExportAccessesResponse { part } = part.unwrap();
+        match (part.unwrap(), &mut check) {
+            (Part::Start(start), None) => check = Some(Check::of_export(&start, None).unwrap()),
+            (Part::Records(records), Some(check)) => {
+                records.records.iter().for_each(|record| drop(check.record(record).unwrap()));
+            }
+            (Part::Checkpoint(checkpoint), Some(check)) => {
+                assert_eq!(check.next(), checkpoint.size);
+                check.checkpoint(&checkpoint).unwrap();
+            }
+            _ => panic!("parts come in order"),
+        }
+    }
+    let report = check.unwrap().report();
+    assert!(report.first == from && report.covered == report.size && report.size > 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lost_what_the_cluster_agreed_on_is_closed() {
+    let server = Server::ready(LimitsConfig::default()).await;
+    let (uid, _) = server.create("w-1", lan()).await.unwrap();
+    for _ in 0..3 {
+        server.read(Key::PersonUid(uid), ReadOptions::default()).await.unwrap();
+    }
+    let deadline = || tokio::time::Instant::now() + PATIENCE;
+    let agreed = server.node.audit_checkpoint(1, deadline()).await.unwrap().unwrap();
+    // As if the log had been put back to an earlier copy of its folder, mark and all: the cluster knows better.
+    let larger = crate::proto::registry::Checkpoint { size: 9, ..agreed.clone() };
+    let op = Some(crate::proto::store::command::Op::AuditCheckpoint(larger));
+    let command = crate::proto::store::Command { op, ..Default::default() };
+    server.node.write(command, deadline()).await.unwrap();
+    server.read(Key::PersonUid(uid), ReadOptions::default()).await.unwrap();
+    let error = server.node.audit_checkpoint(1, deadline()).await.unwrap_err().to_string();
+    assert!(error.contains("9 records"), "{error}");
+    let refused = server.read(Key::PersonUid(uid), ReadOptions::default()).await.unwrap_err();
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "AUDIT_UNAVAILABLE");
+    assert!(server.metrics.encode().contains("dancu_audit_closed 1"));
     server.shutdown().await;
 }
