@@ -128,7 +128,8 @@ fn read_options(text: &str) -> Result<ReadOptions, String> {
     })
 }
 
-fn instant(text: &str) -> Result<u64, String> {
+/// An instant, in milliseconds since 1970.
+pub fn instant(text: &str) -> Result<u64, String> {
     let time: jiff::Timestamp =
         text.parse().map_err(|_| "expected a time like 2026-01-31T10:00:00Z".to_owned())?;
     u64::try_from(time.as_millisecond()).map_err(|_| "expected a time after 1970".to_owned())

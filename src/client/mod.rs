@@ -34,6 +34,7 @@ macro_rules! send {
 }
 
 mod access;
+mod audit;
 mod cluster;
 mod credentials;
 mod endpoints;

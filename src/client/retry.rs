@@ -57,6 +57,7 @@ impl Failure {
             | ErrorReason::StalenessExceeded
             | ErrorReason::NotReady
             | ErrorReason::Deadline
+            | ErrorReason::AuditUnavailable
             | ErrorReason::NodeFault => return Self::Lost,
             _ => return Self::Final,
         }

@@ -35,6 +35,7 @@ pub async fn parts(
         node_id,
         first,
         frontier: before.peaks().iter().map(|hash| hash.to_vec().into()).collect(),
+        size: newest.size,
     };
     let mut checkpoints: VecDeque<_> =
         kept.into_iter().filter(|kept| (first + 1..newest.size).contains(&kept.size)).collect();
