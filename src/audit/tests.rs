@@ -145,6 +145,21 @@ fn a_tail_cut_is_named_wherever_it_is_cut() {
 }
 
 #[test]
+fn what_a_crash_left_behind_the_mark_is_no_damage() {
+    let folder = log();
+    let mark = fs::read(folder.path().join("mark")).unwrap();
+    let tree = fs::read(folder.path().join("tree")).unwrap();
+    Disk::open(folder.path(), &owner(), 100_000).unwrap().append(&[numbered(RECORDS)]).unwrap();
+    fs::write(folder.path().join("mark"), mark).unwrap();
+    fs::write(folder.path().join("tree"), tree).unwrap();
+    assert_eq!(check(folder.path()).unwrap().size, RECORDS + 1, "written, and nobody was told");
+    let (path, _, _) = frames_of(folder.path(), RECORDS);
+    let content = fs::read(&path).unwrap();
+    fs::write(&path, &content[..content.len() - 1]).unwrap();
+    assert_eq!(check(folder.path()).unwrap().size, RECORDS, "torn");
+}
+
+#[test]
 fn whoever_makes_all_hashes_anew_is_found_out_by_the_signature() {
     let folder = log();
     let all = Disk::open(folder.path(), &owner(), 1_000).unwrap().segments().read(0, usize::MAX).unwrap();

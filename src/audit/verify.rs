@@ -160,7 +160,7 @@ pub fn folder(folder: &Path, key: Option<Vec<u8>>) -> Result<Result<Report, Bad>
     let kept = Kept::beside(folder).all()?;
     let kept: VecDeque<_> = kept.into_iter().filter(|kept| kept.size > first.first).collect();
     let check = Check::new(first.owner.clone(), first.before.clone(), key);
-    let mut walk = Walk { folder, tree: Tree::read_only(folder)?, kept, check };
+    let mut walk = Walk { folder, tree: Tree::read_only(folder)?, kept, acknowledged: mark.records(), check };
     for (number, file) in firsts.iter().enumerate() {
         match walk.file(*file, firsts.get(number + 1).copied()) {
             Ok(Ok(())) => {}
@@ -197,6 +197,8 @@ struct Walk<'a> {
     tree: Tree,
     /// Checkpoints to come.
     kept: VecDeque<Checkpoint>,
+    /// Records that somebody was answered for.
+    acknowledged: u64,
     check: Check,
 }
 
@@ -226,10 +228,8 @@ impl Walk<'_> {
             return Ok(outcome);
         }
         match visited {
-            // Only the last file may end wherever it does.
-            Err(AuditError::Damaged { position, offset, .. })
-                if next.is_none() && segment.length()? == offset && position == self.check.next() =>
-            {
+            // What is behind the mark was never acknowledged: the next start cuts it off when it is torn.
+            Err(AuditError::Damaged { position, .. }) if next.is_none() && position >= self.acknowledged => {
                 Ok(Ok(()))
             }
             other => other.map(Ok),
@@ -239,7 +239,8 @@ impl Walk<'_> {
     fn record(&mut self, bytes: &[u8]) -> Result<(), Bad> {
         let position = self.check.next();
         self.check.record(bytes)?;
-        if self.tree.subtree(0, position).ok() != Some(merkle::leaf(bytes)) {
+        let kept = self.tree.subtree(0, position).ok();
+        if position < self.acknowledged && kept != Some(merkle::leaf(bytes)) {
             return Err(Bad::at(position, "its hash is not the one that was kept when it was written"));
         }
         while let Some(next) = self.kept.front().filter(|next| next.size <= self.check.next()) {

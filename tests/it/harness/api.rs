@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use dancu::proto::cluster::StatusRequest;
 use dancu::proto::cluster::cluster_admin_client::ClusterAdminClient;
+use dancu::proto::registry::audit_client::AuditClient;
 use dancu::proto::registry::person_key::Key;
 use dancu::proto::registry::population_registry_client::PopulationRegistryClient;
+use dancu::proto::registry::verification_client::VerificationClient;
 use dancu::proto::registry::{
     Consistency, CreatePerson, CreatePersonRequest, Person, PersonKey, ReadOptions, ReadPersonRequest,
     RequestContext,
@@ -22,6 +24,16 @@ fn channel(address: &str) -> Channel {
 /// Records.
 pub fn registry(address: &str) -> PopulationRegistryClient<Channel> {
     PopulationRegistryClient::new(channel(address))
+}
+
+/// Verdicts.
+pub fn verification(address: &str) -> VerificationClient<Channel> {
+    VerificationClient::new(channel(address))
+}
+
+/// Who saw whom.
+pub fn audit(address: &str) -> AuditClient<Channel> {
+    AuditClient::new(channel(address))
 }
 
 /// Operators' calls.
