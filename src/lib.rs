@@ -9,6 +9,7 @@
 //!         http      metrics, health
 //!         client    the typed client: goes on at another node, retries safely
 //!         raft      consensus: the only folder that names openraft
+//!         audit     the record of every access: logs, Merkle trees, proofs
 //!         storage   disk: the only folder that names rocksdb
 //!         domain    the rules of the register: pure, no clock, no random, no disk
 //!         config, telemetry, metrics, proto, machine, pace, tls, defect: leaves that all may use
@@ -16,6 +17,7 @@
 //!
 //! Each folder's `mod.rs` explains itself; `tests/it/tidy` holds the direction of imports.
 
+pub mod audit;
 pub mod cli;
 pub mod client;
 pub mod config;

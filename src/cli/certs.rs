@@ -91,6 +91,8 @@ pub enum Role {
     Admin,
     /// Look at it
     Observer,
+    /// See who asked about whom, and nothing of the cluster
+    Auditor,
 }
 
 /// A kind of holder.
@@ -155,10 +157,14 @@ fn issue(folder: &Path, days: u32, to: Issue, output: &Output) -> Result<(), Fai
     let (holder, hosts) = match to {
         Issue::Node { name, host } => (named(Kind::Node, &name)?, host),
         Issue::Agency { id } => (named(Kind::Agency, &id)?, Vec::new()),
-        Issue::Operator { name, role: Role::Admin } => (named(Kind::Operator, &name)?, Vec::new()),
-        Issue::Operator { name, role: Role::Observer } => {
+        Issue::Operator { name, role } => {
             named(Kind::Operator, &name)?;
-            (Holder::operator(&name, Right::Observe), Vec::new())
+            let right = match role {
+                Role::Admin => Right::Administer,
+                Role::Observer => Right::Observe,
+                Role::Auditor => Right::Audit,
+            };
+            (Holder::operator(&name, right), Vec::new())
         }
     };
     let for_clients = clients.issue(&holder, &hosts, days)?;

@@ -38,12 +38,15 @@ pub struct Connect {
 /// What is shown to the nodes.
 #[derive(Args, Clone)]
 pub struct Shown {
-    /// Folder of the certificate to show: an agency's, or an operator's for commands about the cluster
+    /// Folder of the certificate to show: an agency's; an operator's or auditor's for the commands that are theirs
     #[arg(long, env = "DANCU_TLS", value_name = "FOLDER")]
     tls: Option<PathBuf>,
     /// Folder of an operator's certificate, shown instead by commands about the cluster
     #[arg(long, env = "DANCU_OPERATOR_TLS", value_name = "FOLDER")]
     operator_tls: Option<PathBuf>,
+    /// Folder of an auditor's certificate, shown instead by commands about the audit trail
+    #[arg(long, env = "DANCU_AUDITOR_TLS", value_name = "FOLDER")]
+    auditor_tls: Option<PathBuf>,
 }
 
 impl Shown {
@@ -56,7 +59,11 @@ impl Shown {
             let loaded = folder.as_deref().map(Certificates::load).transpose();
             loaded.map_err(|error| Failure::Input(error.to_string()))
         };
-        Ok(Certificates { agency: load(&self.tls)?, operator: load(&self.operator_tls)? })
+        Ok(Certificates {
+            agency: load(&self.tls)?,
+            operator: load(&self.operator_tls)?,
+            auditor: load(&self.auditor_tls)?,
+        })
     }
 }
 
@@ -164,7 +171,8 @@ fn read_options(text: &str) -> Result<ReadOptions, String> {
     })
 }
 
-fn instant(text: &str) -> Result<u64, String> {
+/// An instant, in milliseconds since 1970.
+pub fn instant(text: &str) -> Result<u64, String> {
     let time: jiff::Timestamp =
         text.parse().map_err(|_| "expected a time like 2026-01-31T10:00:00Z".to_owned())?;
     u64::try_from(time.as_millisecond()).map_err(|_| "expected a time after 1970".to_owned())

@@ -107,6 +107,7 @@ impl Dev<'_> {
                     "nodes": endpoints(),
                     "tls": self.issuer.agency_folder,
                     "operator_tls": self.issuer.operator_folder,
+                    "auditor_tls": self.issuer.auditor_folder,
                 })
             },
             || self.welcome(seconds),
@@ -146,16 +147,19 @@ impl Dev<'_> {
         let first = self.configs[0].client_listen;
         let (data, agency) = (self.data.display(), self.issuer.agency_folder.display());
         let operator = self.issuer.operator_folder.display();
+        let auditor = self.issuer.auditor_folder.display();
         let endpoint = if first.port() == BASE_PORT { String::new() } else { format!(" -e {first}") };
         format!(
             "dancu is ready after {seconds:.1} s; data in {data}\n{shown}\n\
              Any node takes reads and writes, from holders of its certificates. In another terminal:\n\n  \
              export DANCU_TLS={agency}\n  \
              export DANCU_OPERATOR_TLS={operator}\n  \
+             export DANCU_AUDITOR_TLS={auditor}\n  \
              dancu cluster status{endpoint}\n  \
              dancu generate --count 1000 --seed 1 --output people.ndjson\n  \
              dancu import{endpoint} people.ndjson\n  \
-             dancu person get{endpoint} --uid 1\n\n\
+             dancu person get{endpoint} --uid 1\n  \
+             dancu audit history{endpoint} --uid 1\n\n\
              Ctrl-C stops it; the data stays."
         )
     }

@@ -3,13 +3,14 @@
 use clap::Command;
 
 /// Each command, under what it is for.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Clusters", &["node", "cluster", "certs", "dev", "demo", "bench"]),
     ("Whole populations", &["generate", "import"]),
     (
         "The register",
         &["person", "event", "uin", "credential", "eid", "household", "attributes", "procedures", "unit"],
     ),
+    ("Who saw whom", &["audit"]),
     ("Verification: exit code 0 when it is so, 1 when not", &["verify", "link"]),
 ];
 

@@ -5,7 +5,7 @@
 //! dev        runs a whole cluster            import     people from a file, resumable
 //! demo       shows what a cluster withstands register   people, events, numbers, papers, households
 //! cluster    for operators                   verify     claims about one person
-//! certs      certificates of nodes
+//! certs      certificates of nodes           audit      who saw whom, and proofs of it
 //! bench      load, and what it cost          unit       administrative units
 //!
 //! help       `dancu --help` in groups        fleet      node processes, for the demo and the tests
@@ -21,6 +21,7 @@
 //! has those three alone, yes, no and no answer.
 
 mod answer;
+mod audit;
 pub mod bench;
 mod certs;
 mod cluster;
@@ -88,6 +89,9 @@ enum Command {
     /// Exit codes: 0 when all matches; 1 when something does not match, or the register holds nothing to compare it
     /// with; 2 when there is no answer: a malformed claim or command line, no such person, no node that answers.
     Verify(Box<verify::Args>),
+    /// Ask who saw whom, and check that the record of it is whole
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look up an administrative unit, and what it became in the other edition: dancu unit 24 --edition v63 --to v34
     Unit(unit::Args),
 }
@@ -127,6 +131,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Import(args) => import::run(args, &output).await,
             Command::Register(command) => register::run(command, &output).await,
             Command::Verify(args) => verify::run(*args, &output).await,
+            Command::Audit(command) => audit::run(command, &output).await,
             Command::Unit(args) => unit::run(args, &output).await,
         }
     })

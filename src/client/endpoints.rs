@@ -24,8 +24,10 @@ pub(super) struct Target {
     pub address: String,
     /// Its connection for calls about people.
     pub channel: Channel,
-    /// Its connection for calls of operators.
+    /// Its connection for calls about the cluster.
     pub operators: Channel,
+    /// Its connection for calls about the audit trail.
+    pub auditors: Channel,
     /// Its place in the list.
     index: usize,
 }
@@ -57,18 +59,19 @@ impl Endpoints {
     /// Adds a node unless it is known. True when it was new.
     pub fn add(&self, address: &str) -> Result<bool, ClientError> {
         let address = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        let Certificates { agency, operator } = &self.certificates;
-        let channel = self::channel(address, agency.as_ref().or(operator.as_ref()))?;
-        let operators = match operator {
-            Some(_) => self::channel(address, operator.as_ref())?,
-            None => channel.clone(),
+        let Certificates { agency, operator, auditor } = &self.certificates;
+        let channel = self::channel(address, agency.as_ref().or(operator.as_ref()).or(auditor.as_ref()))?;
+        let own = |certificate: &Option<Arc<Tls>>| match certificate {
+            Some(tls) => self::channel(address, Some(tls)),
+            None => Ok(channel.clone()),
         };
+        let (operators, auditors) = (own(operator)?, own(auditor)?);
         let mut targets = self.targets.write().expect("nothing panics while it holds this lock");
         if targets.iter().any(|target| target.address == address) {
             return Ok(false);
         }
         let index = targets.len();
-        targets.push(Target { address: address.to_owned(), channel, operators, index });
+        targets.push(Target { address: address.to_owned(), channel, operators, auditors, index });
         Ok(true)
     }
 

@@ -20,7 +20,7 @@
 //!   tells the server so.
 //!
 //! * **Who asks.** [`ClientOptions::certificates`] are what the nodes let in: an agency's for everything about people, an
-//!   operator's for the cluster. A node must show a certificate for the host of its endpoint.
+//!   operator's for the cluster, an auditor's for the audit trail. A node must show a certificate for the host of its endpoint.
 //!
 //! What is deliberately absent: hedged requests, and a cache of answers.
 
@@ -37,6 +37,7 @@ macro_rules! send {
 }
 
 mod access;
+mod audit;
 mod cluster;
 mod credentials;
 mod endpoints;
@@ -70,8 +71,10 @@ use endpoints::Endpoints;
 pub struct Certificates {
     /// For calls about people.
     pub agency: Option<Arc<Tls>>,
-    /// For calls of operators.
+    /// For calls about the cluster.
     pub operator: Option<Arc<Tls>>,
+    /// For calls about who asked about whom.
+    pub auditor: Option<Arc<Tls>>,
 }
 
 impl Certificates {
@@ -82,6 +85,11 @@ impl Certificates {
     /// Which file cannot be used, why, and what to do.
     pub fn load(folder: &Path) -> Result<Arc<Tls>, TlsError> {
         Tls::load(folder, None).map(Arc::new)
+    }
+
+    /// True when nothing is shown.
+    pub fn is_empty(&self) -> bool {
+        self.agency.is_none() && self.operator.is_none() && self.auditor.is_none()
     }
 
     /// The agency of its certificate.

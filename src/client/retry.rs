@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
 use super::endpoints::Target;
-use super::{Certificates, Client, ClientError};
+use super::{Client, ClientError};
 use crate::proto::registry::ErrorReason;
 
 /// The longest first pause, doubled after each round over all endpoints ...
@@ -57,6 +57,7 @@ impl Failure {
             | ErrorReason::StalenessExceeded
             | ErrorReason::NotReady
             | ErrorReason::Deadline
+            | ErrorReason::AuditUnavailable
             | ErrorReason::NodeFault => return Self::Lost,
             _ => return Self::Final,
         }
@@ -183,7 +184,7 @@ impl Client {
         self.call_over(|target| &target.channel, kind, request, send).await
     }
 
-    /// The same for a call of an operator.
+    /// The same for a call about the cluster.
     pub(super) async fn operate<Req, Res, Sent>(
         &self,
         kind: Kind,
@@ -195,6 +196,20 @@ impl Client {
         Sent: Future<Output = Result<Response<Res>, Status>>,
     {
         self.call_over(|target| &target.operators, kind, request, send).await
+    }
+
+    /// The same for a call about the audit trail.
+    pub(super) async fn audit<Req, Res, Sent>(
+        &self,
+        kind: Kind,
+        request: Req,
+        send: impl Fn(Channel, Request<Req>) -> Sent,
+    ) -> Result<Res, ClientError>
+    where
+        Req: Clone,
+        Sent: Future<Output = Result<Response<Res>, Status>>,
+    {
+        self.call_over(|target| &target.auditors, kind, request, send).await
     }
 
     async fn call_over<Req, Res, Sent>(
@@ -238,8 +253,7 @@ impl Client {
     /// What an attempt failed with.
     pub(super) fn told(&self, status: &Status) -> ClientError {
         let error = ClientError::answered(status);
-        let Certificates { agency, operator } = &self.options.certificates;
-        if agency.is_none() && operator.is_none() { error.without_certificate() } else { error }
+        if self.options.certificates.is_empty() { error.without_certificate() } else { error }
     }
 
     fn attempt_timeout(&self, kind: Kind, attempts: &Attempts) -> Duration {

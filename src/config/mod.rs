@@ -103,6 +103,9 @@ documented! {
         /// How long earlier versions of records are kept.
         #[serde(default)]
         pub history: HistoryConfig,
+        /// The record of every access.
+        #[serde(default)]
+        pub audit: AuditConfig,
         /// What one client may ask for.
         #[serde(default)]
         pub limits: LimitsConfig,
@@ -171,6 +174,22 @@ documented! {
         /// for ever; 315576000000 are ten years. Not less than limits.max_deadline_ms, so that no read loses the
         /// versions it looks for. Default: 0.
         pub retention_ms: u64,
+    }
+
+    /// The record of every access: durable before the answer leaves.
+    #[serde(default, deny_unknown_fields)]
+    pub struct AuditConfig {
+        /// Whether accesses are recorded. Without a record nobody learns who looked at whom: false is for measurements
+        /// with made-up people alone. Default: true.
+        pub enabled: bool,
+        /// Size at which a file of the log is complete and the next one begins, in MiB. Default: 64.
+        pub segment_mb: u64,
+        /// How long records are kept, in days; whole files go, once every central node has fetched them. 0 keeps them
+        /// for ever. Default: 0.
+        pub retention_days: u64,
+        /// How often a node that recorded something signs what its log holds and has that replicated, in milliseconds.
+        /// Default: 10000.
+        pub checkpoint_interval_ms: u64,
     }
 
     /// What one client may ask for.
@@ -253,6 +272,12 @@ impl Default for StorageConfig {
     }
 }
 
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { enabled: true, segment_mb: 64, retention_days: 0, checkpoint_interval_ms: 10_000 }
+    }
+}
+
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
@@ -294,6 +319,7 @@ impl NodeConfig {
             raft: RaftConfig::default(),
             storage: StorageConfig::default(),
             history: HistoryConfig::default(),
+            audit: AuditConfig::default(),
             limits: LimitsConfig::default(),
             log: LogConfig::default(),
         }

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::{Fields, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, Role, StorageConfig};
+use super::{
+    AuditConfig, Fields, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, Role, StorageConfig,
+};
 
 /// Central nodes of the sample cluster, each in its own data centre.
 pub const CENTRAL_NODES: u32 = 3;
@@ -78,10 +80,11 @@ pub fn samples() -> Vec<(String, String)> {
 /// only what differs from the defaults.
 pub fn render(config: &NodeConfig, documented: bool) -> String {
     let values = table(config);
-    let sections: [(&str, Fields, Table); 5] = [
+    let sections: [(&str, Fields, Table); 6] = [
         ("raft", RaftConfig::FIELDS, table(&RaftConfig::default())),
         ("storage", StorageConfig::FIELDS, table(&StorageConfig::default())),
         ("history", HistoryConfig::FIELDS, table(&HistoryConfig::default())),
+        ("audit", AuditConfig::FIELDS, table(&AuditConfig::default())),
         ("limits", LimitsConfig::FIELDS, table(&LimitsConfig::default())),
         ("log", LogConfig::FIELDS, table(&LogConfig::default())),
     ];

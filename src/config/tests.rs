@@ -67,6 +67,8 @@ fn config_values_that_cannot_work_are_refused() {
     refused(&with("[limits]\nmax_message_bytes = 1"), &["limits.max_message_bytes"]);
     refused(&with("[storage]\nmemtable_mb = 0"), &["storage.memtable_mb"]);
     refused(&with("[history]\nretention_ms = 59999"), &["history.retention_ms", "60000", "0 to keep"]);
+    refused(&with("[audit]\nsegment_mb = 0"), &["audit.segment_mb", "1 to 4096"]);
+    refused(&with("[audit]\ncheckpoint_interval_ms = 1"), &["audit.checkpoint_interval_ms"]);
     refused(&with("[log]\nlevel = \"loud\""), &["log.level"]);
     refused(&with("http_listen = \"127.0.0.1:7001\""), &["http_listen", "client_listen"]);
     refused(&with("peer_advertise = \"http://a:1\""), &["peer_advertise"]);
@@ -115,6 +117,7 @@ fn config_reference_names_every_key_and_all_samples_load() {
         RaftConfig::FIELDS,
         StorageConfig::FIELDS,
         HistoryConfig::FIELDS,
+        AuditConfig::FIELDS,
         LimitsConfig::FIELDS,
         LogConfig::FIELDS,
     ];

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::error::Problem;
-use super::{HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, StorageConfig};
+use super::{AuditConfig, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, StorageConfig};
 
 impl NodeConfig {
     /// Checks what types alone cannot.
@@ -29,6 +29,7 @@ impl NodeConfig {
         self.raft.validate()?;
         self.storage.validate()?;
         self.history.validate(&self.limits)?;
+        self.audit.validate()?;
         self.limits.validate(&self.raft)?;
         self.log.filter().map(drop)
     }
@@ -97,6 +98,16 @@ impl StorageConfig {
         within("block_cache_mb", self.block_cache_mb, 1 << 20)?;
         within("memtable_mb", self.memtable_mb, 1 << 10)?;
         within("log_cache_mb", self.log_cache_mb, 1 << 16)
+    }
+}
+
+impl AuditConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        let within =
+            |key: &str, value: u64, least: u64, most: u64| at_range("audit", key, value, least, most);
+        within("segment_mb", self.segment_mb, 1, 4096)?;
+        within("retention_days", self.retention_days, 0, 36_500)?;
+        within("checkpoint_interval_ms", self.checkpoint_interval_ms, 100, 3_600_000)
     }
 }
 

@@ -66,7 +66,11 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::FieldMaskInvalid
         | R::RequestIdReused => Code::InvalidArgument,
         R::MethodNotPermitted | R::AgencyMismatch => Code::PermissionDenied,
-        R::PersonNotFound | R::CredentialNotFound | R::ProcedureUnknown | R::UnitUnknown => Code::NotFound,
+        R::PersonNotFound
+        | R::CredentialNotFound
+        | R::ProcedureUnknown
+        | R::UnitUnknown
+        | R::AccessUnknown => Code::NotFound,
         R::IdentifierTaken => Code::AlreadyExists,
         R::AmbiguousKey
         | R::ClusterState
@@ -77,7 +81,7 @@ pub fn status_code(reason: ErrorReason) -> Code {
         R::RevisionConflict | R::BatchAborted => Code::Aborted,
         R::RevisionFuture | R::RevisionCompacted => Code::OutOfRange,
         R::Overloaded | R::IdSpaceExhausted => Code::ResourceExhausted,
-        R::NoQuorum | R::StalenessExceeded | R::NotReady => Code::Unavailable,
+        R::NoQuorum | R::StalenessExceeded | R::NotReady | R::AuditUnavailable => Code::Unavailable,
         R::Deadline => Code::DeadlineExceeded,
         R::NodeFault | R::Unspecified => Code::Internal,
     }
@@ -109,7 +113,7 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(seen, 30);
+        assert_eq!(seen, 34);
     }
 
     #[test]

@@ -166,6 +166,21 @@ metrics! {
     /// Seconds that calls of the client API took, by method.
     grpc_seconds ("grpc_seconds"): SecondsByMethod = Family::new_with_constructor(seconds as fn() -> Histogram);
 
+    /// Accesses recorded in this node's audit log since it started.
+    audit_records_total ("audit_records"): Counter = Counter::default();
+    /// Bytes of those records.
+    audit_bytes_total ("audit_bytes"): Counter = Counter::default();
+    /// Accesses that shared one fsync of the audit log.
+    audit_batch_records ("audit_batch_records"): Histogram = sizes();
+    /// Seconds that one fsync of the audit log took, with the write before it.
+    audit_fsync_seconds ("audit_fsync_seconds"): Histogram = seconds();
+    /// Records in this node's audit log.
+    audit_position ("audit_position"): Gauge = Gauge::default();
+    /// 1 while this node cannot record accesses and therefore answers no reads.
+    audit_closed ("audit_closed"): Gauge = Gauge::default();
+    /// Records of each other node's audit log that this node holds.
+    audit_carried ("audit_carried_position"): Family<NodeLabels, Gauge> = Family::default();
+
     /// Snapshots made on this node.
     snapshots_built_total ("snapshots_built"): Counter = Counter::default();
     /// Seconds that making a snapshot took.
@@ -197,6 +212,15 @@ impl Metrics {
     pub fn observe_apply(&self, elapsed: Duration, entries: usize) {
         self.apply_seconds.observe(elapsed.as_secs_f64());
         self.apply_batch_entries.observe(entries as f64);
+    }
+
+    /// One batch of audit records made durable; the log has `position` now.
+    pub fn observe_audit(&self, elapsed: Duration, records: usize, bytes: usize, position: u64) {
+        self.audit_records_total.inc_by(records as u64);
+        self.audit_bytes_total.inc_by(bytes as u64);
+        self.audit_batch_records.observe(records as f64);
+        self.audit_fsync_seconds.observe(elapsed.as_secs_f64());
+        self.audit_position.set(position);
     }
 
     /// One entry proposed, holding `commands` writes.

@@ -23,6 +23,7 @@
 //! | `divergence`, `fault` | whose state is wrong, and what goes out of service |
 //! | `proposer` | the queue in front of the leader's log |
 //! | `retention` | the leader's part in compaction of the history |
+//! | `trail` | checkpoints of the audit log |
 //! | `admin` | forming a cluster, changing its members |
 //! | `log_storage`, `state_machine` | the stores as openraft sees them |
 //! | `peer` | what nodes say to each other |
@@ -62,6 +63,7 @@ mod state_machine;
 mod status;
 #[cfg(test)]
 mod storage_suite;
+mod trail;
 mod types;
 
 /// What a [`Reading`] leads to. Services read through this folder, which decides when, and know no storage.

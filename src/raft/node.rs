@@ -20,10 +20,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
+use crate::audit::Audit;
 use crate::config::{NodeConfig, Role};
 use crate::machine::{self, Connection};
 use crate::metrics::Metrics;
 use crate::proto::cluster::{Member, NodeRole, NodeStatus};
+use crate::proto::registry::{Checkpoint, LogCoverage};
 use crate::proto::store::{Command, Reply};
 use crate::raft::error::Error;
 use crate::raft::leader;
@@ -31,6 +33,7 @@ use crate::raft::peer::server;
 use crate::raft::read::{ReadMode, Reading};
 use crate::raft::replica::Replica;
 use crate::raft::status;
+use crate::raft::trail;
 use crate::storage::data_dir::{DataDir, Identity};
 use crate::storage::state::Digest;
 use crate::tls::{Circle, Holder, Tls, warn_of_plaintext};
@@ -230,6 +233,39 @@ impl Node {
         let waiting =
             "it waits for a cluster: form one with `dancu cluster init` or add it with `dancu cluster add`";
         self.replica.get().ok_or_else(|| Error::NotReady(waiting.to_owned()))
+    }
+
+    /// Where accesses are recorded: nowhere while the node waits, which answers nothing then, or when that is off.
+    pub fn audit(&self) -> Option<&Arc<Audit>> {
+        self.replica.get().and_then(|replica| replica.audit.as_ref())
+    }
+
+    /// The newest checkpoint of a node's audit log that the cluster agreed on. Of this node's own one is made now, by
+    /// `deadline`, when there are records that none covers.
+    ///
+    /// # Errors
+    /// As [`Replica::write`] for this node's own; [`Error::Fault`] when the disk fails.
+    pub async fn audit_checkpoint(
+        &self,
+        node_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<Checkpoint>, Error> {
+        let replica = self.replica()?;
+        match &replica.audit {
+            Some(audit) if audit.owner().node_id == node_id => {
+                trail::checkpoint(replica, audit, deadline).await
+            }
+            _ => replica.state.audit_checkpoint(node_id).map_err(|error| Error::Fault(error.to_string())),
+        }
+    }
+
+    /// Fetches what the other nodes have recorded, as far as they can be reached by `deadline`, and says how much of each
+    /// log is here.
+    ///
+    /// # Errors
+    /// [`Error::ClusterState`] on a node that does not vote: it holds its own log alone.
+    pub async fn fetch_audit(&self, deadline: Instant) -> Result<Vec<LogCoverage>, Error> {
+        trail::gather(self.replica()?, deadline).await
     }
 
     /// What answers say about this node.

@@ -7,6 +7,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config, SnapshotPolicy};
 use tokio::time::Instant;
 
+use crate::audit::{Audit, Owner};
 use crate::config::{NodeConfig, RaftConfig};
 use crate::machine;
 use crate::metrics::Metrics;
@@ -27,6 +28,7 @@ use crate::raft::proposer::Proposer;
 use crate::raft::retention;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::status;
+use crate::raft::trail;
 use crate::raft::types::Raft;
 use crate::storage::data_dir::Identity;
 use crate::storage::log::{LogOptions, LogStore};
@@ -61,10 +63,14 @@ pub struct Replica {
     pub calls: Arc<PeerCalls>,
     /// The read barrier.
     pub barrier: Barrier,
+    /// The record of accesses; nothing when it is off.
+    pub audit: Option<Arc<Audit>>,
     /// Set once this node may no longer answer.
     pub fault: Fault,
     /// Held while a node is added.
     pub adding: tokio::sync::Mutex<()>,
+    /// Held while the other nodes' audit logs are fetched.
+    pub fetching: tokio::sync::Mutex<()>,
     told: Told,
     proposer: Proposer,
     comparisons: Mutex<Comparisons>,
@@ -85,6 +91,7 @@ impl Replica {
     ) -> Result<Arc<Self>, String> {
         let (log, state) = open_stores(config, &metrics).await?;
         fit_together(&log, &state)?;
+        let audit = open_audit(config, &identity, &metrics).await?;
         let raft_config = openraft_config(&config.raft, &identity).map_err(|e| e.to_string())?;
         let storage = LogStorage::new(log.clone());
         let machine = StateMachine::new(state.clone(), log.durable(), metrics.clone());
@@ -115,8 +122,10 @@ impl Replica {
             state,
             calls,
             barrier,
+            audit,
             fault,
             adding: tokio::sync::Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
             told,
             proposer,
             comparisons: Mutex::default(),
@@ -124,6 +133,7 @@ impl Replica {
         });
         tokio::spawn(watch_over(Arc::downgrade(&replica)));
         retention::start(&replica, config.history.retention_ms);
+        trail::start(&replica, &config.audit);
         Ok(replica)
     }
 
@@ -133,6 +143,11 @@ impl Replica {
     /// [`Error::Fault`] once a fault was declared.
     pub fn in_service(&self) -> Result<(), Error> {
         self.fault.what().map_or(Ok(()), |what| Err(Error::Fault(what)))
+    }
+
+    /// What this node measures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Whether this node leads, as far as it knows.
@@ -245,8 +260,12 @@ impl Replica {
             Ok(Err(error)) => tracing::warn!(%error, "Raft did not stop cleanly"),
             Err(_) => tracing::warn!("Raft did not stop in time: its disk may hang"),
         }
-        let log = self.log.clone();
-        drop(machine::blocking(move || log.close()).await);
+        let (log, audit) = (self.log.clone(), self.audit.clone());
+        let close = move || {
+            log.close();
+            audit.inspect(|audit| audit.close());
+        };
+        drop(machine::blocking(close).await);
     }
 }
 
@@ -276,6 +295,24 @@ async fn open_stores(config: &NodeConfig, metrics: &Arc<Metrics>) -> Result<(Log
         Ok::<_, crate::storage::error::StorageError>((log, state))
     });
     opening.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+}
+
+async fn open_audit(
+    config: &NodeConfig,
+    identity: &Identity,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Audit>>, String> {
+    if !config.audit.enabled {
+        tracing::warn!(
+            "ACCESSES ARE NOT RECORDED: audit.enabled is false. Nobody will learn who looked at whom; keep real people's \
+             data out"
+        );
+        return Ok(None);
+    }
+    let owner = Owner { cluster_id: identity.cluster_id.clone(), node_id: identity.node_id };
+    let (data, settings, metrics) = (config.data_dir.clone(), config.audit.clone(), metrics.clone());
+    let opened = machine::blocking(move || Audit::open(&data, owner, &settings, &metrics)).await;
+    opened.map(|audit| Some(Arc::new(audit))).map_err(|error| error.to_string())
 }
 
 /// The state must reach back to what the log still holds, and must not be ahead of it.

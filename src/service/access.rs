@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::call::Call;
+use super::lookup::Lookup;
 use super::read::{Found, shown, valid_key};
 use super::{Shared, status};
 use crate::domain::access;
@@ -15,6 +15,15 @@ use crate::proto::registry::{
     ReadAttributeSetRequest, ReadAttributeSetResponse, ReadHouseholdRequest, ReadHouseholdResponse,
     ReadPersonAttributesRequest, ReadPersonAttributesResponse,
 };
+
+/// What is shown of the members of a household.
+const MEMBER_FIELDS: [PersonField; 5] = [
+    PersonField::ResidenceFileNo,
+    PersonField::HouseholdRole,
+    PersonField::BirthName,
+    PersonField::PersonalId,
+    PersonField::OldIdNumbers,
+];
 
 /// The service.
 pub(super) struct Access {
@@ -34,16 +43,16 @@ impl DataAccess for Access {
         &self,
         request: Request<ReadPersonAttributesRequest>,
     ) -> Result<Response<ReadPersonAttributesResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        attributes(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { attributes(&call, asked).await };
+        self.shared.lookup("DataAccess/ReadPersonAttributes", request, serve).await
     }
 
     async fn read_attribute_set(
         &self,
         request: Request<ReadAttributeSetRequest>,
     ) -> Result<Response<ReadAttributeSetResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        attribute_set(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { attribute_set(&call, asked).await };
+        self.shared.lookup("DataAccess/ReadAttributeSet", request, serve).await
     }
 
     async fn list_attribute_sets(
@@ -58,13 +67,13 @@ impl DataAccess for Access {
         &self,
         request: Request<ReadHouseholdRequest>,
     ) -> Result<Response<ReadHouseholdResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        household(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { household(&call, asked).await };
+        self.shared.lookup("DataAccess/ReadHousehold", request, serve).await
     }
 }
 
 async fn attributes(
-    call: &Call,
+    call: &Lookup,
     request: ReadPersonAttributesRequest,
 ) -> Result<ReadPersonAttributesResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -72,6 +81,7 @@ async fn attributes(
     let fields = access::fields(&request.fields).map_err(|rejection| status::rejected(&rejection))?;
     let view = call.read(request.options.as_ref()).await?;
     let Found { person, resolution } = view.only(&key, "key")?;
+    call.trail().limited_to(&fields);
     Ok(ReadPersonAttributesResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         person: Some(shown(access::part(person, &fields), request.options.as_ref())),
@@ -80,7 +90,7 @@ async fn attributes(
 }
 
 async fn attribute_set(
-    call: &Call,
+    call: &Lookup,
     request: ReadAttributeSetRequest,
 ) -> Result<ReadAttributeSetResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -90,6 +100,7 @@ async fn attribute_set(
     let view = call.read(request.options.as_ref()).await?;
     let Found { person, resolution } = view.only(&key, "key")?;
     let fields: Vec<PersonField> = set.fields().collect();
+    call.trail().limited_to(&fields);
     Ok(ReadAttributeSetResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         set: Some(set),
@@ -98,24 +109,25 @@ async fn attribute_set(
     })
 }
 
-async fn household(call: &Call, request: ReadHouseholdRequest) -> Result<ReadHouseholdResponse, Status> {
+async fn household(call: &Lookup, request: ReadHouseholdRequest) -> Result<ReadHouseholdResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
     let view = call.read(request.options.as_ref()).await?;
     let person = view.only(&key, "key")?.person;
     let meta = Some(call.meta_of_read(&view, person.record_revision));
+    call.trail().limited_to(&MEMBER_FIELDS);
     let residence_file_no = person.residence_file_no;
     if residence_file_no.is_empty() {
         return Ok(ReadHouseholdResponse { meta, ..ReadHouseholdResponse::default() });
     }
     let alias = Alias::Household(residence_file_no.clone());
-    let rows = call
+    let persons = call
         .run_batch(move || {
             // As many as a household may have.
-            view.state.holders(&alias, usize::MAX).map_err(|error| view.failed(&error))
+            view.holders(&alias)
         })
         .await?;
-    let mut members: Vec<_> = rows.into_iter().filter_map(|row| row.person).map(member).collect();
+    let mut members: Vec<_> = persons.into_iter().map(member).collect();
     // They come by uid, and the sort keeps that order among equals.
     members.sort_by_key(|member| member.role() != HouseholdRole::Head);
     Ok(ReadHouseholdResponse { meta, residence_file_no, members })

@@ -12,13 +12,13 @@ use tonic::{Request, Status};
 use super::caller::Caller;
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
-use super::{Shared, deadline, meta, observe, read, status};
+use super::{Shared, deadline, meta, observe, status};
+use crate::audit::Audit;
 use crate::domain::error::rejection;
-use crate::domain::validate;
 use crate::machine;
-use crate::proto::registry::{ErrorReason, ReadOptions, RequestContext, ResponseMeta};
+use crate::proto::registry::{Checkpoint, ErrorReason, LogCoverage, RequestContext, ResponseMeta};
 use crate::proto::store::{Command, Reply};
-use crate::raft::Error;
+use crate::raft::{Error, ReadMode, Reading};
 
 /// When a refused caller may come back: a few of the requests in flight have ended by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -29,6 +29,9 @@ pub(super) const FEW: usize = 64;
 
 /// What a node that works against the same deadline has to say that it ran out.
 const GRACE: Duration = Duration::from_millis(10);
+
+/// How long the other nodes may take to say what they have recorded.
+const FETCH: Duration = Duration::from_secs(1);
 
 /// A request in flight. Dropping it makes room for another.
 pub(super) struct Call {
@@ -119,22 +122,19 @@ impl Shared {
 impl Call {
     /// Checks that a validated context is the caller's own, and puts its ids into the request's span.
     ///
-    /// # Errors
-    /// `AGENCY_MISMATCH` when it is not.
-    pub(super) fn identify(&self, context: &RequestContext) -> Result<(), Status> {
-        observe::identify(context, self.caller.agency(context)?, self.correlated);
-        Ok(())
-    }
-
-    /// Validates the context of a read, which may be absent, and notes it in the span.
+    /// Returns the agency in whose name the caller asks.
     ///
     /// # Errors
-    /// `TOO_LARGE` or `FIELD_INVALID` for a field that is too long or not printable; as [`Call::identify`].
-    pub(super) fn identify_reader(&self, context: Option<&RequestContext>) -> Result<(), Status> {
-        let absent = RequestContext::default();
-        let context = context.unwrap_or(&absent);
-        validate::context_for_read(context).map_err(|rejection| status::rejected(&rejection))?;
-        self.identify(context)
+    /// `AGENCY_MISMATCH` when it is not.
+    pub(super) fn identify(&self, context: &RequestContext) -> Result<String, Status> {
+        let agency = self.caller.agency(context)?;
+        observe::identify(context, agency, self.correlated);
+        Ok(agency.to_owned())
+    }
+
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Has a command applied.
@@ -164,13 +164,50 @@ impl Call {
         }
     }
 
-    /// A view of local state that is as fresh as asked.
+    /// Waits until local state may be read in this mode. For [`super::lookup`] alone, which records what is read.
     ///
     /// # Errors
-    /// `FIELD_INVALID` for options that contradict each other; see [`status::failed`].
-    pub(super) async fn read(&self, options: Option<&ReadOptions>) -> Result<View, Status> {
-        let mode = read::mode(options).map_err(|rejection| status::rejected(&rejection))?;
-        View::of(self.within(self.shared.node.read(mode, self.deadline)).await?)
+    /// See [`status::failed`].
+    pub(super) async fn reading(&self, mode: ReadMode) -> Result<Reading, Status> {
+        self.within(self.shared.node.read(mode, self.deadline)).await
+    }
+
+    /// The newest checkpoint of a node's audit log.
+    ///
+    /// # Errors
+    /// See [`status::failed`].
+    pub(super) async fn audit_checkpoint(&self, node_id: u64) -> Result<Option<Checkpoint>, Status> {
+        self.within(self.shared.node.audit_checkpoint(node_id, self.deadline)).await
+    }
+
+    /// Fetches what the other nodes have recorded, as far as they can be reached soon, and says how much is here.
+    ///
+    /// # Errors
+    /// `CLUSTER_STATE` when this node is none of those that hold the logs of all.
+    pub(super) async fn fetch_audit(&self) -> Result<Vec<LogCoverage>, Status> {
+        let soon = self.deadline.min(Instant::now() + FETCH);
+        self.shared.node.fetch_audit(soon).await.map_err(status::failed)
+    }
+
+    /// This node's part of the audit trail.
+    ///
+    /// # Errors
+    /// `CLUSTER_STATE` when accesses are not recorded here, `NOT_READY` while the node waits for a cluster.
+    pub(super) fn audit(&self) -> Result<&Arc<Audit>, Status> {
+        self.shared.node.audit().ok_or_else(|| match self.shared.node.readiness() {
+            Ok(()) => {
+                status::failed(Error::ClusterState("accesses are not recorded on this node".to_owned()))
+            }
+            Err(why) => status::failed(Error::NotReady(why)),
+        })
+    }
+
+    /// Waits for something else than the node until the deadline.
+    ///
+    /// # Errors
+    /// `DEADLINE`.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
+        until(self.deadline, work).await
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Status> {

@@ -3,7 +3,7 @@
 //! | holder of the certificate | may call |
 //! |---|---|
 //! | an agency | everything about people, in its own name |
-//! | an operator | `ClusterAdmin`; an observer what changes nothing there |
+//! | an operator | `ClusterAdmin`; an observer what changes nothing there; an auditor `Audit` instead |
 //! | either | health, reflection, and what is the same for everybody |
 //!
 //! A method that has no line in the table is refused to everybody: nothing is open because somebody forgot it. Operators
@@ -23,10 +23,12 @@ pub(super) enum For {
     All,
     /// Agencies.
     Agencies,
-    /// Operators with any right.
+    /// Operators who see or change the cluster.
     Operators,
     /// Operators who may change the cluster.
     Administrators,
+    /// Operators who see who asked about whom.
+    Auditors,
 }
 
 /// Each method of the client API, by service.
@@ -89,6 +91,11 @@ const METHODS: &[(&str, For, &[&str])] = &[
         For::Administrators,
         &["Init", "AddNode", "Promote", "RemoveNode", "TransferLeadership", "TriggerSnapshot"],
     ),
+    (
+        "Audit",
+        For::Auditors,
+        &["AccessHistory", "Query", "Export", "GetCheckpoint", "ProveInclusion", "ProveConsistency"],
+    ),
     ("Health", For::All, &["Check", "Watch", "List"]),
     ("ServerReflection", For::All, &["ServerReflectionInfo"]),
 ];
@@ -122,6 +129,7 @@ impl Caller {
             Holder::Operator { right: Right::Administer, .. } => {
                 matches!(whom, For::All | For::Operators | For::Administrators)
             }
+            Holder::Operator { right: Right::Audit, .. } => matches!(whom, For::All | For::Auditors),
             Holder::Node(_) => false,
         };
         if may {
@@ -132,20 +140,31 @@ impl Caller {
             For::Agencies => "agencies",
             For::Operators => "operators",
             For::Administrators => "operators with the right to administer",
+            For::Auditors => "auditors",
         };
         let text =
             format!("this method is for {owner}; the certificate of this connection is that of {holder}");
         Err(status::denied(ErrorReason::MethodNotPermitted, text))
     }
 
+    /// Who calls, for the record; nothing when nobody knows.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Unknown => String::new(),
+            Self::Known(holder) => holder.to_string(),
+        }
+    }
+
     /// The agency in whose name a call is made: that of the certificate, which the context must not contradict.
     ///
     /// # Errors
-    /// `AGENCY_MISMATCH` when the context names another one.
+    /// `AGENCY_MISMATCH` when the context names another one, or any and the caller is none.
     pub fn agency<'a>(&'a self, context: &'a RequestContext) -> Result<&'a str, Status> {
         let named = context.agency_id.as_str();
         match self {
             Self::Known(Holder::Agency(id)) if named.is_empty() || *named == **id => Ok(id),
+            // Operators ask in nobody's name.
+            Self::Known(Holder::Operator { .. }) if named.is_empty() => Ok(named),
             Self::Known(holder) => Err(status::denied(
                 ErrorReason::AgencyMismatch,
                 format!(
@@ -177,13 +196,14 @@ mod tests {
         }
         let operator = Caller::Known(Holder::operator("G12", Right::Administer));
         assert!(operator.agency(&context("G12")).is_err(), "an operator speaks for no agency");
+        assert_eq!(operator.agency(&context("")).unwrap(), "");
         assert_eq!(Caller::Unknown.agency(&context("any")).unwrap(), "any");
     }
 
     #[test]
     fn a_node_of_the_other_circle_may_nothing() {
         let node = Caller::Known(Holder::node("central-1"));
-        for whom in [For::All, For::Agencies, For::Operators, For::Administrators] {
+        for whom in [For::All, For::Agencies, For::Operators, For::Administrators, For::Auditors] {
             assert!(node.check_method(whom).is_err(), "{whom:?}");
         }
     }

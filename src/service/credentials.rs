@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::call::Call;
+use super::lookup::Lookup;
 use super::read::valid_key;
 use super::{Shared, status, write};
 use crate::domain::error::rejection;
@@ -15,9 +16,9 @@ use crate::proto::registry::eid_account_server::EidAccount;
 use crate::proto::registry::write::Write as Op;
 use crate::proto::registry::{
     ChangeCredential, ChangeEid, CredentialStatus, CredentialStatusChange, CredentialStatusRequest, EidLevel,
-    EidState, ErrorReason, IssueCredentialRequest, LockEidRequest, PersonKey, ReadCredentialsRequest,
-    ReadCredentialsResponse, ReadEidRequest, ReadEidResponse, RequestContext, SetEidLevelRequest,
-    UnlockEidRequest, UpdateCredentialRequest, WriteResponse,
+    EidState, ErrorReason, IssueCredentialRequest, LockEidRequest, PersonField, PersonKey,
+    ReadCredentialsRequest, ReadCredentialsResponse, ReadEidRequest, ReadEidResponse, RequestContext,
+    SetEidLevelRequest, UnlockEidRequest, UpdateCredentialRequest, WriteResponse,
 };
 
 /// Both services.
@@ -99,14 +100,8 @@ impl Credentials for Issued {
         &self,
         request: Request<ReadCredentialsRequest>,
     ) -> Result<Response<ReadCredentialsResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        let request = request.into_inner();
-        call.identify_reader(request.context.as_ref())?;
-        let key = valid_key(request.key, "key")?;
-        let view = call.read(request.options.as_ref()).await?;
-        let person = view.only(&key, "key")?.person;
-        let meta = Some(call.meta_of_read(&view, person.record_revision));
-        Ok(Response::new(ReadCredentialsResponse { meta, credentials: person.credentials }))
+        let serve = |call: Arc<Lookup>, asked| async move { held(&call, asked).await };
+        self.shared.lookup("Credentials/ReadCredentials", request, serve).await
     }
 }
 
@@ -151,13 +146,13 @@ impl EidAccount for Issued {
     }
 
     async fn read_eid(&self, request: Request<ReadEidRequest>) -> Result<Response<ReadEidResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        account(&call, request.into_inner(), false).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { account(&call, asked, false).await };
+        self.shared.lookup("EidAccount/ReadEid", request, serve).await
     }
 
     async fn use_eid(&self, request: Request<ReadEidRequest>) -> Result<Response<ReadEidResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        account(&call, request.into_inner(), true).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { account(&call, asked, true).await };
+        self.shared.lookup("EidAccount/UseEid", request, serve).await
     }
 }
 
@@ -171,15 +166,26 @@ async fn change_credential(
     write::one(call, context, Some(Op::Credential(change)), "credential").await
 }
 
-/// The account of a person; one that is to be used must not be locked.
-async fn account(call: &Call, request: ReadEidRequest, to_use: bool) -> Result<ReadEidResponse, Status> {
+/// What a person was issued.
+async fn held(call: &Lookup, request: ReadCredentialsRequest) -> Result<ReadCredentialsResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
     let view = call.read(request.options.as_ref()).await?;
     let person = view.only(&key, "key")?.person;
-    let refuse = |reason, detail: &str| {
-        Err(status::rejected_at(&rejection(reason, "key", detail), view.state.revision()))
-    };
+    call.trail().limited_to(&[PersonField::Credentials]);
+    let meta = Some(call.meta_of_read(&view, person.record_revision));
+    Ok(ReadCredentialsResponse { meta, credentials: person.credentials })
+}
+
+/// The account of a person; one that is to be used must not be locked.
+async fn account(call: &Lookup, request: ReadEidRequest, to_use: bool) -> Result<ReadEidResponse, Status> {
+    call.identify_reader(request.context.as_ref())?;
+    let key = valid_key(request.key, "key")?;
+    let view = call.read(request.options.as_ref()).await?;
+    let person = view.only(&key, "key")?.person;
+    call.trail().limited_to(&[PersonField::EidAccount]);
+    let refuse =
+        |reason, detail: &str| Err(status::rejected_at(&rejection(reason, "key", detail), view.revision()));
     let Some(account) = person.eid_account.filter(|account| account.level() != EidLevel::Unspecified) else {
         let detail = "the person has no electronic identity account";
         return refuse(ErrorReason::CredentialNotFound, detail);

@@ -24,6 +24,6 @@ pub(super) fn of_read(about: About, view: &View, record_revision: u64) -> Respon
     ResponseMeta {
         consistency_served: view.served.into(),
         staleness_bound_ms: view.staleness_bound_ms,
-        ..of_write(about, view.state.revision(), record_revision)
+        ..of_write(about, view.revision(), record_revision)
     }
 }

@@ -9,9 +9,10 @@
 //! admission            as many as can be answered soon, the rest is refused    call.rs, lag.rs
 //! deadline             the caller's, bounded; answers leave before it passes   deadline.rs
 //! validation           domain::validate: a clear error before anything moves   a file or folder for each service
-//! raft::Node           a write to the leader, or leave to read local state     write.rs, call.rs
+//! raft::Node           a write to the leader, or leave to read local state     write.rs, lookup.rs
 //! storage, domain      rows of one consistent view; verdicts                   read.rs, verification/
 //! answer               with ResponseMeta, or a status with its reason          meta.rs, status.rs
+//! audit                of a read: recorded durably, then the answer leaves     lookup.rs
 //! ```
 //!
 //! Rules that hold for every method:
@@ -43,6 +44,7 @@
 //! What is deliberately absent: which agency may ask for which attributes, and how often; that comes with the access policies.
 
 mod access;
+mod audit;
 mod call;
 mod caller;
 mod cluster;
@@ -51,6 +53,7 @@ mod credentials;
 mod deadline;
 mod health;
 mod lag;
+mod lookup;
 mod meta;
 mod observe;
 mod read;
@@ -77,6 +80,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -88,6 +92,7 @@ use crate::pace::Pace;
 use crate::proto::DESCRIPTORS;
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
 use crate::proto::registry::admin_units_server::AdminUnitsServer;
+use crate::proto::registry::audit_server::AuditServer;
 use crate::proto::registry::credentials_server::CredentialsServer;
 use crate::proto::registry::data_access_server::DataAccessServer;
 use crate::proto::registry::eid_account_server::EidAccountServer;
@@ -96,6 +101,7 @@ use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
 use crate::raft::Node;
 use crate::tls::{Circle, Tls};
+use caller::Caller;
 use shares::Shares;
 
 /// Streams on one connection at once.
@@ -223,6 +229,16 @@ fn builder(limits: &LimitsConfig) -> Server {
         .max_frame_size(64 << 10)
 }
 
+impl observe::Gatekeeper for Shared {
+    fn welcome(&self, method: &str) -> Result<(), Status> {
+        self.is_welcome(method)
+    }
+
+    fn refused(&self, method: &'static str, caller: Caller, why: Status) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.record_refusal(method, &caller, &why).await })
+    }
+}
+
 /// All services behind the layer that observes them.
 fn routes(shared: &Arc<Shared>, secure: bool) -> Result<Routes, ServeError> {
     let limit = shared.limits.max_message_bytes;
@@ -241,13 +257,13 @@ fn routes(shared: &Arc<Shared>, secure: bool) -> Result<Routes, ServeError> {
         .add_service(limited!(UinManagementServer, uin::Uin::new(shared.clone())))
         .add_service(limited!(CredentialsServer, issued.clone()))
         .add_service(limited!(EidAccountServer, issued))
+        .add_service(limited!(AuditServer, audit::Trails::new(shared.clone())))
         .add_service(limited!(AdminUnitsServer, units::Units::new(shared.clone())))
         .add_service(limited!(ClusterAdminServer, cluster::Admin::new(shared.clone())))
         .add_service(health::start(shared))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    let welcome = shared.clone();
-    Ok(observe::around(routes, secure, &shared.metrics, limit, move |method| welcome.is_welcome(method)))
+    Ok(observe::around(routes, secure, &shared.metrics, limit, shared.clone()))
 }
 
 /// Describes what this listener serves: what nodes say to each other has a listener of its own.

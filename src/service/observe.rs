@@ -14,6 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use futures::future::BoxFuture;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use tonic::service::Routes;
@@ -84,8 +85,14 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     methods
 });
 
-/// Whether a call of the method named may begin; the refusal when not.
-type Welcome = dyn Fn(&str) -> Result<(), Status> + Send + Sync;
+/// What the layer asks of the service.
+pub(super) trait Gatekeeper: Send + Sync + 'static {
+    /// Whether a call of this method may begin now; the refusal when not.
+    fn welcome(&self, method: &str) -> Result<(), Status>;
+
+    /// Notes that a call was refused because the method is not for the caller.
+    fn refused(&self, method: &'static str, caller: Caller, why: Status) -> BoxFuture<'_, ()>;
+}
 
 /// What the layer needs.
 #[derive(Clone)]
@@ -94,20 +101,19 @@ struct Observer {
     secure: bool,
     metrics: Arc<Metrics>,
     max_message_bytes: usize,
-    welcome: Arc<Welcome>,
+    gatekeeper: Arc<dyn Gatekeeper>,
 }
 
 /// Puts the layer around the services of a listener, which is `secure` or in the clear. `max_message_bytes` is what they decode
-/// at most; `welcome` says which calls reach them.
+/// at most; `gatekeeper` says which calls reach them.
 pub(super) fn around(
     routes: Routes,
     secure: bool,
     metrics: &Arc<Metrics>,
     max_message_bytes: usize,
-    welcome: impl Fn(&str) -> Result<(), Status> + Send + Sync + 'static,
+    gatekeeper: Arc<dyn Gatekeeper>,
 ) -> Routes {
-    let observer =
-        Observer { secure, metrics: metrics.clone(), max_message_bytes, welcome: Arc::new(welcome) };
+    let observer = Observer { secure, metrics: metrics.clone(), max_message_bytes, gatekeeper };
     let layer = middleware::from_fn_with_state(observer, call);
     Routes::from(routes.into_axum_router().layer(layer))
 }
@@ -163,7 +169,7 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
     let mut record =
         (!matches!(method, IMPORT | VERIFY_STREAM)).then(|| Record::start(&observer.metrics, method));
     // Before its message is read and decoded: to refuse has to be cheap when there is too much to do.
-    let response = match permitted(known, caller.as_ref()).and_then(|()| (observer.welcome)(method)) {
+    let response = match observer.admit(known, caller.as_ref()).await {
         Ok(()) => {
             caller.map(|caller| request.extensions_mut().insert(caller));
             next.run(request).instrument(span.clone()).await
@@ -193,14 +199,21 @@ fn take_caller(extensions: &mut Extensions, secure: bool) -> (Option<Caller>, Op
     }
 }
 
-/// Whether the caller may call the method.
-fn permitted(method: Option<&Method>, caller: Option<&Caller>) -> Result<(), Status> {
-    let caller =
-        caller.ok_or_else(|| status::broken("a call came over a connection without a certificate"))?;
-    let method = method.ok_or_else(status::unknown_method)?;
-    let whom =
-        method.whom.ok_or_else(|| status::broken("a method has no line in the table of who may call it"))?;
-    caller.check_method(whom)
+impl Observer {
+    /// Whether the call may begin: its method is for the caller, and there is room for it.
+    async fn admit(&self, method: Option<&'static Method>, caller: Option<&Caller>) -> Result<(), Status> {
+        let caller =
+            caller.ok_or_else(|| status::broken("a call came over a connection without a certificate"))?;
+        let method = method.ok_or_else(status::unknown_method)?;
+        let whom = method
+            .whom
+            .ok_or_else(|| status::broken("a method has no line in the table of who may call it"))?;
+        if let Err(why) = caller.check_method(whom) {
+            self.gatekeeper.refused(&method.name, caller.clone(), why.clone()).await;
+            return Err(why);
+        }
+        self.gatekeeper.welcome(&method.name)
+    }
 }
 
 /// Who calls, as the layer found out.

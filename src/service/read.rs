@@ -4,25 +4,34 @@ use std::time::Duration;
 
 use tonic::Status;
 
+use super::lookup::Trail;
 use super::status;
+use crate::domain::command::Alias;
 use crate::domain::error::rejection;
 use crate::domain::fields::Fields;
 use crate::domain::{units, validate};
 use crate::proto::registry::{
-    Consistency, ErrorReason, KeyResolution, Person, PersonKey, ReadOptions, Rejection, UnitEdition,
+    Consistency, ErrorReason, KeyResolution, PartialDate, Person, PersonKey, ReadOptions, Rejection,
+    UnitEdition,
 };
-use crate::raft::{AsOf, AsOfError, Error, Fault, ReadError, ReadMode, Reading, Resolved, StateView};
+use crate::proto::store::PersonRow;
+use crate::raft::{
+    AsOf, AsOfError, Error, Fault, NameCursor, ReadError, ReadMode, Reading, Resolved, StateView,
+};
 
-/// One consistent view of local state, at the place that was asked for.
+/// One consistent view of local state, at the place that was asked for. Whoever is found through it is in the record of the
+/// access: there is no other way to a person.
 pub(super) struct View {
     /// The rows.
-    pub state: StateView,
+    state: StateView,
     /// The read mode that was served.
     pub served: Consistency,
     /// The answer is no older than this; `u32::MAX` when nothing is known.
     pub staleness_bound_ms: u32,
     /// Where a failing disk is declared.
     fault: Fault,
+    /// Where it is noted who was found.
+    trail: Trail,
 }
 
 /// A person found by a key.
@@ -76,14 +85,20 @@ impl View {
     /// # Errors
     /// `REVISION_FUTURE` when the view has not reached the place asked for, `REVISION_COMPACTED` when the history no
     /// longer goes back to it.
-    pub fn of(reading: Reading) -> Result<Self, Status> {
+    pub fn of(reading: Reading, trail: Trail) -> Result<Self, Status> {
         let Reading { state, at, served, staleness_bound_ms, fault } = reading;
         let view = state.view();
         let state = match at {
             None => view,
             Some(at) => view.at(at).map_err(unreadable)?,
         };
-        Ok(Self { state, served, staleness_bound_ms, fault })
+        trail.read_at(state.revision(), served, staleness_bound_ms);
+        Ok(Self { state, served, staleness_bound_ms, fault, trail })
+    }
+
+    /// The registry's revision that this view reads at.
+    pub fn revision(&self) -> u64 {
+        self.state.revision()
     }
 
     /// The same view, of these fields alone: see [`StateView::of_fields`].
@@ -127,7 +142,65 @@ impl View {
     pub fn record(&self, uid: u64, field: &str) -> Result<Person, Status> {
         let row = self.state.person(uid).map_err(|error| self.failed(&error))?;
         let person = row.and_then(|row| row.person);
-        person.ok_or_else(|| status::rejected_at(&not_found(field), self.state.revision()))
+        let person = person.ok_or_else(|| status::rejected_at(&not_found(field), self.state.revision()))?;
+        self.trail.saw(person.uid, 0);
+        Ok(person)
+    }
+
+    /// The versions of a record: see [`StateView::history`].
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn history(
+        &self,
+        uid: u64,
+        before_revision: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<(Vec<PersonRow>, bool), Status> {
+        self.trail.saw(uid, 0);
+        let read = self.state.history(uid, before_revision, limit, max_bytes);
+        read.map_err(|error| self.failed(&error))
+    }
+
+    /// Everybody who has an alias, by uid.
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn holders(&self, alias: &Alias) -> Result<Vec<Person>, Status> {
+        let rows = self.state.holders(alias, usize::MAX).map_err(|error| self.failed(&error))?;
+        let persons: Vec<Person> = rows.into_iter().filter_map(|row| row.person).collect();
+        persons.iter().for_each(|person| self.trail.saw(person.uid, 0));
+        Ok(persons)
+    }
+
+    /// Whether nobody else than one person has an alias that this person has. Shows nothing of anybody.
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn is_of_one_person(&self, alias: &Alias) -> Result<bool, Status> {
+        // Two are enough to know.
+        let holders = self.state.holders(alias, 2).map_err(|error| self.failed(&error))?;
+        Ok(holders.len() == 1)
+    }
+
+    /// Those of a name: see [`StateView::named`]. Whom of them the answer shows is told by [`View::shows`].
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn named(
+        &self,
+        folded: &str,
+        born: Option<PartialDate>,
+        after: Option<NameCursor>,
+        limit: usize,
+    ) -> Result<(Vec<PersonRow>, Option<NameCursor>), Status> {
+        self.state.named(folded, born, after, limit).map_err(|error| self.failed(&error))
+    }
+
+    /// One of [`View::named`] is part of the answer.
+    pub fn shows(&self, uid: u64) {
+        self.trail.saw(uid, 0);
     }
 
     /// The person a valid key leads to, or why there is none: `PERSON_NOT_FOUND` or `AMBIGUOUS_KEY` at `field`.
@@ -139,6 +212,7 @@ impl View {
             Resolved::Found { row, resolution } => {
                 let person =
                     row.person.ok_or_else(|| status::broken("a row of the person table has no person"))?;
+                self.trail.saw(person.uid, resolution.merged_from);
                 Ok(Found { person, resolution })
             }
             Resolved::NotFound => Err(not_found(field)),

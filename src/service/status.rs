@@ -158,6 +158,13 @@ pub fn unknown_method() -> Status {
     Status::unimplemented("this server has no such method; gRPC reflection lists those it has")
 }
 
+/// Accesses cannot be recorded here. The reason goes to the log, not to the caller.
+pub fn unrecorded() -> Status {
+    let message =
+        "this node cannot record accesses durably, so it answers no reads; nothing is lost: ask another node";
+    Answer::new(ErrorReason::AuditUnavailable, message).status()
+}
+
 /// Too many requests are in flight here.
 pub fn overloaded(retry_after: Duration) -> Status {
     let message = "this node serves as many requests as it may: nothing was applied; wait as RetryInfo says, then retry";
@@ -194,12 +201,16 @@ pub fn of_stream(status: Status, max_message_bytes: usize) -> Status {
     of_transport(status.code(), !status.details().is_empty(), max_message_bytes).unwrap_or(status)
 }
 
+/// The reason that a status of this API carries.
+pub fn reason_of(status: &Status) -> Option<ErrorReason> {
+    status.get_details_error_info().and_then(|info| reason_named(&info.reason))
+}
+
 /// The same failure as the answer to one request of a stream.
 pub fn within_stream(status: &Status) -> StreamError {
-    let reason = status.get_details_error_info().and_then(|info| reason_named(&info.reason));
     StreamError {
         code: status.code() as i32,
-        reason: reason.unwrap_or(ErrorReason::NodeFault).into(),
+        reason: reason_of(status).unwrap_or(ErrorReason::NodeFault).into(),
         message: status.message().to_owned(),
     }
 }

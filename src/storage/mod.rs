@@ -15,6 +15,8 @@
 //! state/g000001/           RocksDB: the register as of the last applied entry     state
 //! snapshots/<id>/          a complete snapshot: files and MANIFEST.dancu          state
 //! incoming/<id>/           a snapshot being received; goes on where it stopped    state
+//! audit/<node>/            the log of that node's accesses: its own, or a copy     crate::audit
+//! audit/index/             RocksDB: who is in which record                        audit_index
 //! ```
 //!
 //! # Tables
@@ -45,6 +47,7 @@
 //! Repair of damaged data, since a healthy copy is a snapshot away; encryption at rest, which the disk below can do; a
 //! storage interface with several implementations, since there is one.
 
+pub mod audit_index;
 pub mod codec;
 pub mod data_dir;
 pub mod error;

@@ -45,6 +45,8 @@ pub enum Right {
     Observe,
     /// Change it, too.
     Administer,
+    /// See who asked about whom; nothing of the cluster.
+    Audit,
 }
 
 impl Right {
@@ -52,6 +54,7 @@ impl Right {
         match self {
             Self::Observe => "observer",
             Self::Administer => "admin",
+            Self::Audit => "auditor",
         }
     }
 }
@@ -137,8 +140,9 @@ impl Holder {
             "agency" => Self::agency(name),
             "operator" => {
                 let (word, name) = name.split_once(':')?;
-                let right =
-                    [Right::Observe, Right::Administer].into_iter().find(|right| right.word() == word)?;
+                let right = [Right::Observe, Right::Administer, Right::Audit]
+                    .into_iter()
+                    .find(|right| right.word() == word)?;
                 Self::operator(name, right)
             }
             _ => return None,
@@ -175,6 +179,7 @@ mod tests {
             Holder::agency("000.00.00.G12"),
             Holder::operator("hoa", Right::Observe),
             Holder::operator("hoa", Right::Administer),
+            Holder::operator("hoa", Right::Audit),
         ];
         for holder in holders {
             assert_eq!(Holder::from_urn(&holder.urn()), Some(holder.clone()), "{holder}");

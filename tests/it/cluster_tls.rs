@@ -36,7 +36,7 @@ fn refused_handshakes(cluster: &Cluster, circle: Circle, nodes: usize) -> f64 {
 fn client(cluster: &Cluster, holder: &Holder, agency: &str) -> Client {
     let clients = Authority::open(cluster.certified.root(), Circle::Clients).unwrap();
     let tls = Certificates::load(&clients.ensure(holder, &[], 10).unwrap()).unwrap();
-    let certificates = Certificates { agency: Some(tls), operator: None };
+    let certificates = Certificates { agency: Some(tls), ..Certificates::default() };
     let options = ClientOptions { certificates, agency_id: agency.to_owned(), ..options() };
     Client::connect(vec![cluster.fleet.nodes[0].client_address()], options).unwrap()
 }
@@ -149,7 +149,7 @@ async fn cluster_tls_clients_are_who_their_certificates_say() {
     let folder = tempfile::tempdir().unwrap();
     let other = Issuer::of(folder.path(), AGENCY).unwrap();
     let (_, peer) = cluster.certified.issuer.node("central-1", "127.0.0.1".parse().unwrap()).unwrap();
-    let peer = Certificates { agency: Some(Certificates::load(&peer).unwrap()), operator: None };
+    let peer = Certificates { agency: Some(Certificates::load(&peer).unwrap()), ..Certificates::default() };
     for certificates in [Certificates::default(), other.certificates, peer] {
         let deadline = Duration::from_secs(1);
         let options = ClientOptions { certificates, deadline, ..options() };

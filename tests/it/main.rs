@@ -5,6 +5,7 @@
 mod bench;
 #[path = "../check/mod.rs"]
 mod check;
+mod cluster_audit;
 mod cluster_bad_input;
 mod cluster_damage;
 mod cluster_events;

@@ -5,12 +5,14 @@
 //! stage     the node processes, and what happened so far
 //! steps     one function for each step
 //! uses      the step that shows what a register is for
+//! trail     the step that shows who may ask, and what is recorded of it
 //! narrator  what is said, and whether it came true
 //! ```
 
 mod narrator;
 mod stage;
 mod steps;
+mod trail;
 mod uses;
 
 use std::path::{Path, PathBuf};
@@ -67,6 +69,7 @@ async fn tell(args: &Args, folder: &Path, output: &Output) -> Result<ExitCode, F
     stage.verify(&mut narrator).await?;
     stage.write_here_read_there(&mut narrator).await?;
     stage.uses(&mut narrator).await?;
+    stage.trail(&mut narrator).await?;
     let load = stage.load()?;
     stage.kill_leader(&mut narrator, &load).await?;
     stage.add_province(&mut narrator, &load).await?;

@@ -12,10 +12,11 @@ use crate::tls::{Circle, Holder, Right, TlsError};
 const DAYS: u32 = 365;
 /// They are renewed when they end sooner than this.
 const RENEW_WITHIN: u32 = 60;
-/// The operator's name.
+/// The names of the operators.
 const OPERATOR: &str = "local";
+const AUDITOR: &str = "auditor";
 
-/// Both authorities, and what an agency and an operator got from them.
+/// Both authorities, and what an agency, an operator and an auditor got from them.
 pub struct Issuer {
     /// Of peers and of clients. One certificate at a time: it consists of several files.
     authorities: Mutex<[Authority; 2]>,
@@ -23,7 +24,9 @@ pub struct Issuer {
     pub agency_folder: PathBuf,
     /// Folder of the operator's.
     pub operator_folder: PathBuf,
-    /// Both, to be shown.
+    /// Folder of the auditor's.
+    pub auditor_folder: PathBuf,
+    /// All three, to be shown.
     pub certificates: Certificates,
 }
 
@@ -53,11 +56,19 @@ impl Issuer {
         let issue = |holder: &Holder| clients.ensure(holder, &[], DAYS);
         let agency_folder = issue(&Holder::agency(agency))?;
         let operator_folder = issue(&Holder::operator(OPERATOR, Right::Administer))?;
+        let auditor_folder = issue(&Holder::operator(AUDITOR, Right::Audit))?;
         let certificates = Certificates {
             agency: Some(Certificates::load(&agency_folder)?),
             operator: Some(Certificates::load(&operator_folder)?),
+            auditor: Some(Certificates::load(&auditor_folder)?),
         };
-        Ok(Self { authorities: Mutex::new([peers, clients]), agency_folder, operator_folder, certificates })
+        Ok(Self {
+            authorities: Mutex::new([peers, clients]),
+            agency_folder,
+            operator_folder,
+            auditor_folder,
+            certificates,
+        })
     }
 
     /// The folders of a node that clients reach at this address: its `client_tls`, its `peer_tls`.

@@ -16,7 +16,8 @@
 //! * A **write set** holds several. EACH decides one after the other, each seeing what those before it did; a
 //!   rejected one stops nobody. ALL_OR_NOTHING has one revision for all that it changes, may name a person once, and
 //!   falls as a whole: the write at fault keeps its reason, the others say BATCH_ABORTED, nothing is written.
-//! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision.
+//! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision. Nor does a
+//!   **checkpoint** of a node's audit log, which may only grow.
 //!
 //! The revision counts changes, so `record_revision` of a changed record is the counter after that change, and two
 //! changes of one person never share one; the people whom an event or an all-or-nothing batch changes do. A person
@@ -41,6 +42,7 @@
 //! | `checks.rs` | what must hold between a changed record and the rest, whichever write changed it |
 //! | `aliases.rs` | the numbers, households and names that lead to a person |
 //! | `node.rs` | node ids |
+//! | `checkpoint.rs` | what the nodes' audit logs hold |
 //! | `overlay.rs` | a view with effects on top |
 //!
 //! # Deliberately absent
@@ -52,6 +54,7 @@
 mod adoption;
 mod aliases;
 mod birth;
+mod checkpoint;
 mod checks;
 mod correction;
 mod create;
@@ -95,7 +98,9 @@ use super::error::rejection;
 use crate::proto::registry::{
     ErrorReason, Rejection, RequestContext, WriteOutcome, Written, write_outcome::Outcome,
 };
-use crate::proto::store::{Command, NodeRow, PersonRow, PersonalIdRow, Reply, command::Op, reply};
+use crate::proto::store::{
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, Reply, command::Op, reply,
+};
 
 /// What `decide` may look at. Every method answers from one consistent state. An error is a fault of this machine,
 /// and ends the decision.
@@ -113,6 +118,8 @@ pub trait View {
     fn node(&self, id: u64) -> Result<Option<NodeRow>, Self::Error>;
     /// The node of this name that has not left.
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Self::Error>;
+    /// What is known of a node's audit log.
+    fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Self::Error>;
 }
 
 /// The replicated counters. A fresh register has them all at 0; the first uid and the first node id given out are 1.
@@ -168,6 +175,13 @@ pub enum Effect {
         /// The row.
         row: NodeRow,
     },
+    /// Writes what is known of a node's audit log.
+    PutAuditLog {
+        /// The node.
+        id: u64,
+        /// The row.
+        row: AuditLogRow,
+    },
 }
 
 /// Names the kind of row and its internal id, never a number that leads to a person.
@@ -179,6 +193,7 @@ impl fmt::Debug for Effect {
             Self::AddHolder { uid, .. } => write!(f, "AddHolder({uid})"),
             Self::RemoveHolder { uid, .. } => write!(f, "RemoveHolder({uid})"),
             Self::PutNode { id, .. } => write!(f, "PutNode({id})"),
+            Self::PutAuditLog { id, .. } => write!(f, "PutAuditLog({id})"),
         }
     }
 }
@@ -210,6 +225,7 @@ pub fn decide<V: View>(view: &V, counters: Counters, command: &Command) -> Resul
         }
         Some(Op::AllocateNode(allocate)) => node::allocate(view, counters, allocate),
         Some(Op::RetireNode(retire)) => node::retire(view, counters, retire),
+        Some(Op::AuditCheckpoint(given)) => checkpoint::commit(view, counters, given),
     };
     match decided {
         Ok(decision) => Ok(decision),

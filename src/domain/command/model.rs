@@ -8,7 +8,8 @@ use super::{Alias, Counters, Decision, Effect, View, aliases_of, decide, uid_of}
 use crate::domain::fixtures::context;
 use crate::proto::registry::{Atomicity, Person, Write, WriteOutcome};
 use crate::proto::store::{
-    Command, NodeRow, PersonRow, PersonalIdRow, Reply, WriteSet, command::Op, reply::Reply as Answer,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, Reply, WriteSet, command::Op,
+    reply::Reply as Answer,
 };
 
 /// The tables and counters of a register.
@@ -19,6 +20,7 @@ pub(super) struct Register {
     pub(super) personal_ids: BTreeMap<String, PersonalIdRow>,
     pub(super) holders: BTreeSet<(Alias, u64)>,
     pub(super) nodes: BTreeMap<u64, NodeRow>,
+    pub(super) audit_logs: BTreeMap<u64, AuditLogRow>,
     pub(super) counters: Counters,
 }
 
@@ -40,6 +42,10 @@ impl View for Register {
 
     fn node(&self, id: u64) -> Result<Option<NodeRow>, Infallible> {
         Ok(self.nodes.get(&id).cloned())
+    }
+
+    fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
+        Ok(self.audit_logs.get(&node_id).cloned())
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {
@@ -96,6 +102,9 @@ impl Register {
                 Effect::RemoveHolder { alias, uid } => assert!(self.holders.remove(&(alias, uid))),
                 Effect::PutNode { id, row } => {
                     self.nodes.insert(id, row);
+                }
+                Effect::PutAuditLog { id, row } => {
+                    self.audit_logs.insert(id, row);
                 }
             }
         }

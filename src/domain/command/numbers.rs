@@ -169,7 +169,7 @@ mod tests {
     use crate::proto::store::reply::Reply;
     use std::sync::Arc;
 
-    use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
+    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
 
     /// A register in which somebody has every number.
     struct Full(Register);
@@ -191,6 +191,10 @@ mod tests {
 
         fn node(&self, id: u64) -> Result<Option<NodeRow>, Infallible> {
             self.0.node(id)
+        }
+
+        fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
+            self.0.audit_log(node_id)
         }
 
         fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Alias, Effect, View, uid_of};
-use crate::proto::store::{NodeRow, PersonRow, PersonalIdRow};
+use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
 
 /// A [`View`] over another one and the effects applied since.
 pub struct Overlay<'a, V: View> {
@@ -17,6 +17,7 @@ pub struct Overlay<'a, V: View> {
     /// Alias, then holder: true when it was added last, false when it was removed last.
     holders: BTreeMap<Alias, BTreeMap<u64, bool>>,
     nodes: BTreeMap<u64, NodeRow>,
+    audit_logs: BTreeMap<u64, AuditLogRow>,
 }
 
 impl<'a, V: View> Overlay<'a, V> {
@@ -28,6 +29,7 @@ impl<'a, V: View> Overlay<'a, V> {
             personal_ids: BTreeMap::new(),
             holders: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            audit_logs: BTreeMap::new(),
         }
     }
 
@@ -45,6 +47,9 @@ impl<'a, V: View> Overlay<'a, V> {
                 Effect::RemoveHolder { alias, uid } => self.set_holder(alias, *uid, false),
                 Effect::PutNode { id, row } => {
                     self.nodes.insert(*id, row.clone());
+                }
+                Effect::PutAuditLog { id, row } => {
+                    self.audit_logs.insert(*id, row.clone());
                 }
             }
         }
@@ -91,6 +96,13 @@ impl<V: View> View for Overlay<'_, V> {
         match self.nodes.get(&id) {
             Some(row) => Ok(Some(row.clone())),
             None => self.base.node(id),
+        }
+    }
+
+    fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, V::Error> {
+        match self.audit_logs.get(&node_id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.base.audit_log(node_id),
         }
     }
 

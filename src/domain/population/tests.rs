@@ -17,7 +17,7 @@ use crate::proto::registry::{
     HouseholdRole, MaritalStatus, PhysicalStatusKind, RelatedPerson, RelationKind, Write,
 };
 use crate::proto::store::{
-    Command, NodeRow, PersonRow, PersonalIdRow, WriteSet, command::Op, reply::Reply as Answer,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, WriteSet, command::Op, reply::Reply as Answer,
 };
 
 const PEOPLE_TESTED: u64 = 200_000;
@@ -78,6 +78,10 @@ impl View for Nobody {
     }
 
     fn node(&self, _: u64) -> Result<Option<NodeRow>, Self::Error> {
+        Ok(None)
+    }
+
+    fn audit_log(&self, _: u64) -> Result<Option<AuditLogRow>, Self::Error> {
         Ok(None)
     }
 

@@ -10,7 +10,8 @@ use tonic::{Code, Request, Status};
 use crate::proto::cluster::{Member, NodeStatus};
 use crate::proto::peer::{
     AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, ConfirmRequest, ConfirmResponse,
-    ForwardRequest, NodeStatusRequest, ReadIndexRequest, ReadIndexResponse,
+    ForwardRequest, NodeStatusRequest, ReadAuditRequest, ReadAuditResponse, ReadIndexRequest,
+    ReadIndexResponse,
 };
 use crate::proto::store::{Command, Reply};
 use crate::raft::error::ProposeError;
@@ -144,6 +145,21 @@ impl PeerCalls {
         let mut request = Request::new(request);
         request.set_timeout(timeout);
         Ok(self.to(leader)?.admin(request).await?.into_inner())
+    }
+
+    /// Asks a member for records of its audit log, within `timeout`.
+    ///
+    /// # Errors
+    /// The call's status.
+    pub async fn read_audit(
+        &self,
+        member: &Member,
+        from: u64,
+        timeout: Duration,
+    ) -> Result<ReadAuditResponse, Status> {
+        let mut request = Request::new(ReadAuditRequest { from });
+        request.set_timeout(timeout);
+        Ok(self.to(member)?.read_audit(request).await?.into_inner())
     }
 
     /// Asks a member how it is.

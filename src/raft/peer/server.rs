@@ -20,8 +20,9 @@ use crate::proto::peer::peer_server::{Peer, PeerServer};
 use crate::proto::peer::{
     AdminRequest, AdminResponse, AdoptRequest, AdoptResponse, AppendDone, AppendRequest, AppendResponse,
     ConfirmRequest, ConfirmResponse, ForwardRequest, ForwardResponse, NodeStatusRequest, NodeStatusResponse,
-    OfferSnapshotRequest, OfferSnapshotResponse, ReadIndexRequest, ReadIndexResponse, SendSnapshotResponse,
-    SnapshotChunk, TransferLeaderResponse, VoteRequest, VoteResponse, append_response, snapshot_chunk,
+    OfferSnapshotRequest, OfferSnapshotResponse, ReadAuditRequest, ReadAuditResponse, ReadIndexRequest,
+    ReadIndexResponse, SendSnapshotResponse, SnapshotChunk, TransferLeaderResponse, VoteRequest,
+    VoteResponse, append_response, snapshot_chunk,
 };
 use crate::raft::convert::{self, Malformed};
 use crate::raft::divergence::Verdict;
@@ -32,6 +33,7 @@ use crate::raft::peer::channel::MAX_MESSAGE_BYTES;
 use crate::raft::peer::client::refusal;
 use crate::raft::peer::{auth, snapshot};
 use crate::raft::replica::Replica;
+use crate::raft::trail;
 use crate::raft::types::{RaftSnapshot, TypeConfig};
 use crate::storage::state::{Incoming, Snapshot};
 
@@ -330,6 +332,15 @@ impl Peer for PeerService {
         }
         let (cluster_id, formed) = (self.node.about().cluster_id, self.node.formed());
         Ok(Response::new(AdoptResponse { member: Some(self.node.member()), cluster_id, formed }))
+    }
+
+    async fn read_audit(
+        &self,
+        request: Request<ReadAuditRequest>,
+    ) -> Result<Response<ReadAuditResponse>, Status> {
+        let (replica, from) = self.admit_member(&request)?;
+        let position = request.into_inner().from;
+        trail::read(&replica, from, position).await.map(Response::new)
     }
 
     async fn node_status(

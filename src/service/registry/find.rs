@@ -7,7 +7,7 @@
 use prost::Message;
 use tonic::Status;
 
-use super::super::call::Call;
+use super::super::lookup::Lookup;
 use super::super::read::{View, shown};
 use super::super::status;
 use super::page::Page;
@@ -25,7 +25,7 @@ const DEFAULT_STALENESS_MS: u64 = 5_000;
 const LOOKS: usize = 8;
 
 /// One page of a search.
-pub async fn find(call: &Call, request: FindPersonsRequest) -> Result<FindPersonsResponse, Status> {
+pub async fn find(call: &Lookup, request: FindPersonsRequest) -> Result<FindPersonsResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     validate::find(&request).map_err(|rejection| status::rejected(&rejection))?;
     let limit = validate::find_limit(request.limit).map_err(|rejection| status::rejected(&rejection))?;
@@ -39,7 +39,7 @@ pub async fn find(call: &Call, request: FindPersonsRequest) -> Result<FindPerson
         (view, page.instant_ms, Some(page.after))
     };
     let meta = call.meta_of_read(&view, 0);
-    let revision = view.state.revision();
+    let revision = view.revision();
     let search = Search::of(&request, limit, call.max_message_bytes() / 2);
     let (persons, next) = call.run_batch(move || search.page(&view, after)).await?;
     let next_page = next.map(|after| Page { revision, instant_ms, after }.token(&request));
@@ -92,8 +92,7 @@ impl Search {
         let (mut hits, mut bytes) = (Vec::new(), 0);
         for _ in 0..LOOKS {
             let wanted = self.limit - hits.len();
-            let looked = view.state.named(&folded, self.born, after, wanted);
-            let (rows, next) = looked.map_err(|error| view.failed(&error))?;
+            let (rows, next) = view.named(&folded, self.born, after, wanted)?;
             for person in rows.into_iter().filter_map(|row| row.person) {
                 let place = place(&person);
                 if let Some(hit) = self.hit(person) {
@@ -101,6 +100,7 @@ impl Search {
                     if bytes > self.max_bytes && !hits.is_empty() {
                         return Ok((hits, after));
                     }
+                    view.shows(place.uid);
                     hits.push(hit);
                 }
                 after = Some(place);

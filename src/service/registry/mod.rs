@@ -22,6 +22,7 @@ use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(super) use self::import::CHUNKS;
+use super::lookup::Lookup;
 use super::{Shared, observe, write};
 use crate::proto::registry::population_registry_server::PopulationRegistry;
 use crate::proto::registry::write::Write as Op;
@@ -99,32 +100,32 @@ impl PopulationRegistry for Registry {
         &self,
         request: Request<ReadPersonRequest>,
     ) -> Result<Response<ReadPersonResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        read::one(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { read::one(&call, asked).await };
+        self.shared.lookup("PopulationRegistry/ReadPerson", request, serve).await
     }
 
     async fn batch_read_persons(
         &self,
         request: Request<BatchReadPersonsRequest>,
     ) -> Result<Response<BatchReadPersonsResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        read::batch(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { read::batch(&call, asked).await };
+        self.shared.lookup("PopulationRegistry/BatchReadPersons", request, serve).await
     }
 
     async fn read_person_history(
         &self,
         request: Request<ReadPersonHistoryRequest>,
     ) -> Result<Response<ReadPersonHistoryResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        read::history(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { read::history(&call, asked).await };
+        self.shared.lookup("PopulationRegistry/ReadPersonHistory", request, serve).await
     }
 
     async fn find_persons(
         &self,
         request: Request<FindPersonsRequest>,
     ) -> Result<Response<FindPersonsResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        find::find(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { find::find(&call, asked).await };
+        self.shared.lookup("PopulationRegistry/FindPersons", request, serve).await
     }
 
     async fn commit_event(

@@ -3,7 +3,7 @@
 use prost::Message;
 use tonic::Status;
 
-use super::super::call::Call;
+use super::super::lookup::Lookup;
 use super::super::read::{Found, View, lookup, shown, valid_key};
 use super::super::status;
 use crate::domain::validate;
@@ -16,7 +16,7 @@ use crate::proto::registry::{
 use crate::proto::store::PersonRow;
 
 /// One person.
-pub async fn one(call: &Call, request: ReadPersonRequest) -> Result<ReadPersonResponse, Status> {
+pub async fn one(call: &Lookup, request: ReadPersonRequest) -> Result<ReadPersonResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
     let view = call.read(request.options.as_ref()).await?;
@@ -28,7 +28,7 @@ pub async fn one(call: &Call, request: ReadPersonRequest) -> Result<ReadPersonRe
 
 /// Several people from one view.
 pub async fn batch(
-    call: &Call,
+    call: &Lookup,
     request: BatchReadPersonsRequest,
 ) -> Result<BatchReadPersonsResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -54,7 +54,7 @@ pub async fn batch(
 
 /// Versions of one person, newest first: as many as asked for and as fit into one message.
 pub async fn history(
-    call: &Call,
+    call: &Lookup,
     request: ReadPersonHistoryRequest,
 ) -> Result<ReadPersonHistoryResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -71,8 +71,7 @@ pub async fn history(
     let (versions, more) = call
         .run_batch(move || {
             let before = request.before_revision;
-            let read = view.state.history(person.uid, before, limit, max_bytes);
-            let (rows, more) = read.map_err(|error| view.failed(&error))?;
+            let (rows, more) = view.history(person.uid, before, limit, max_bytes)?;
             let (versions, cut) = fitting(rows, max_bytes, request.options.as_ref());
             Ok((versions, more || cut))
         })

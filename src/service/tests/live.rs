@@ -1,5 +1,6 @@
 //! The server in front of a real node: one voter in a folder of its own, asked over TCP with the generated clients.
 
+mod audit;
 mod connections;
 mod members;
 mod units;
@@ -50,7 +51,7 @@ pub(super) struct Server {
     channel: Channel,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), ServeError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -60,9 +61,14 @@ impl Server {
     }
 
     async fn waiting_with(limits: LimitsConfig, history: HistoryConfig) -> Self {
+        Self::waiting_as(limits, |config| config.history = history).await
+    }
+
+    async fn waiting_as(limits: LimitsConfig, adjust: impl FnOnce(&mut NodeConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
-        let config = NodeConfig { history, ..NodeConfig::loopback("node1", Role::Central, folder.path()) };
+        let mut config = NodeConfig::loopback("node1", Role::Central, folder.path());
+        adjust(&mut config);
         let node = Node::start(config, metrics.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -74,7 +80,7 @@ impl Server {
             }
         });
         let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
-        Self { node, metrics, address, channel, stop, serving, _folder: folder }
+        Self { node, metrics, address, channel, stop, serving, folder }
     }
 
     /// A cluster of one node, ready to serve.
@@ -84,7 +90,12 @@ impl Server {
 
     /// The same that keeps its history so long.
     pub(super) async fn ready_with(limits: LimitsConfig, history: HistoryConfig) -> Self {
-        let server = Self::waiting_with(limits, history).await;
+        Self::waiting_with(limits, history).await.formed().await
+    }
+
+    /// Forms a cluster of this node alone.
+    async fn formed(self) -> Self {
+        let server = self;
         let peer_addresses = vec![server.node.member().peer_address];
         server.admin().init(InitRequest { peer_addresses }).await.unwrap();
         eventually(|| async { server.health("").await == Ok(ServingStatus::Serving) }).await;

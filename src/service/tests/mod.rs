@@ -7,12 +7,13 @@ mod live;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use tokio::net::TcpListener;
-use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -21,6 +22,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 use tonic_types::StatusExt;
 
+use super::caller::Caller;
 use super::read::mode;
 use super::{observe, reflection, status};
 use crate::domain::error::{reason_name, rejection, status_code};
@@ -28,10 +30,23 @@ use crate::metrics::Metrics;
 use crate::proto::registry::{Consistency, ErrorReason, PersonKey, ReadOptions, Rejection, person_key};
 use crate::raft::{AsOf, Error, ReadMode};
 
+/// Lets everything in.
+struct Open;
+
+impl observe::Gatekeeper for Open {
+    fn welcome(&self, _: &str) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn refused(&self, _: &'static str, _: Caller, _: Status) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 #[test]
 fn every_reason_becomes_a_status_that_says_so() {
     let reasons: Vec<_> = (1..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
-    assert_eq!(reasons.len(), 31, "all reasons of the proto, which are numbered without a gap");
+    assert_eq!(reasons.len(), 33, "all reasons of the proto, which are numbered without a gap");
     for reason in reasons {
         let status = status::rejected(&rejection(reason, "", "why"));
         assert_eq!(status.code() as i32, status_code(reason) as i32);
@@ -158,7 +173,7 @@ fn options_that_contradict_each_other_are_refused_with_the_field() {
 async fn what_tonic_refuses_leaves_in_our_terms_and_is_counted() {
     let metrics = Arc::new(Metrics::new());
     let health = tonic_health::server::health_reporter().1.max_decoding_message_size(64);
-    let routes = observe::around(Routes::new(health), false, &metrics, 64, |_| Ok(()));
+    let routes = observe::around(Routes::new(health), false, &metrics, 64, Arc::new(Open));
     let channel = serve(routes).await;
 
     let mut client = HealthClient::new(channel.clone());
@@ -210,6 +225,7 @@ async fn reflection_shows_the_public_api_with_everything_it_needs() {
         [
             "dancu.cluster.v1.ClusterAdmin",
             "dancu.registry.v1.AdminUnits",
+            "dancu.registry.v1.Audit",
             "dancu.registry.v1.Credentials",
             "dancu.registry.v1.DataAccess",
             "dancu.registry.v1.EidAccount",

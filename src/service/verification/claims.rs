@@ -3,7 +3,7 @@
 
 use tonic::Status;
 
-use super::super::call::Call;
+use super::super::lookup::{Lookup, Trail};
 use super::super::read::{self, Found, View};
 use super::super::status;
 use crate::domain::{matching, validate};
@@ -13,7 +13,7 @@ use crate::proto::registry::{
 };
 
 /// The verdicts on one person.
-pub async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyResponse, Status> {
+pub async fn verify(call: &Lookup, request: VerifyRequest) -> Result<VerifyResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let subject = status::required(request.subject, "subject")?;
     validate::subject(&subject).map_err(|rejection| status::rejected(&rejection))?;
@@ -21,26 +21,28 @@ pub async fn verify(call: &Call, request: VerifyRequest) -> Result<VerifyRespons
     let view = call.read(request.options.as_ref()).await?.of_fields(matching::fields_of(&subject.claims));
     let Found { person, resolution } = view.only(&key, "subject.key")?;
     let (verdicts, all_match) = compare(&person, &subject.claims);
+    call.trail().judged(person.uid, &verdicts);
     let meta = call.meta_of_read(&view, person.record_revision);
     Ok(VerifyResponse { meta: Some(meta), all_match, verdicts, resolution: Some(resolution) })
 }
 
 /// The verdicts on several people, from one view.
-pub async fn batch_verify(call: &Call, request: BatchVerifyRequest) -> Result<BatchVerifyResponse, Status> {
+pub async fn batch_verify(call: &Lookup, request: BatchVerifyRequest) -> Result<BatchVerifyResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     validate::subjects(&request.subjects).map_err(|rejection| status::rejected(&rejection))?;
     let claims = request.subjects.iter().flat_map(|subject| &subject.claims);
     let view = call.read(request.options.as_ref()).await?.of_fields(matching::fields_of(claims));
     let meta = call.meta_of_read(&view, 0);
+    let trail = call.trail().clone();
     let results = call.run_batch(move || {
         let subjects = request.subjects.iter().enumerate();
-        subjects.map(|(position, subject)| result(&view, subject, position)).collect()
+        subjects.map(|(position, subject)| result(&view, &trail, subject, position)).collect()
     });
     let answer = BatchVerifyResponse { meta: Some(meta), results: results.await? };
     call.sendable(answer, "subjects")
 }
 
-fn result(view: &View, subject: &Subject, position: usize) -> Result<SubjectResult, Status> {
+fn result(view: &View, trail: &Trail, subject: &Subject, position: usize) -> Result<SubjectResult, Status> {
     Ok(match read::lookup(view, subject.key.as_ref(), "key")? {
         Err(missing) => {
             let field = format!("subjects[{position}].{}", missing.field);
@@ -48,6 +50,7 @@ fn result(view: &View, subject: &Subject, position: usize) -> Result<SubjectResu
         }
         Ok(Found { person, resolution }) => {
             let (verdicts, all_match) = compare(&person, &subject.claims);
+            trail.judged(person.uid, &verdicts);
             let record_revision = person.record_revision;
             SubjectResult {
                 missing: None,

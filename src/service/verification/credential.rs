@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::super::call::Call;
+use super::super::lookup::Lookup;
 use super::super::status;
 use super::claims;
 use crate::domain::{credential, validate};
@@ -13,7 +13,7 @@ use crate::proto::registry::{
 
 /// The verdict on a credential. One that nobody has is UNKNOWN: an answer, and no error.
 pub async fn verify(
-    call: &Call,
+    call: &Lookup,
     request: VerifyCredentialRequest,
 ) -> Result<VerifyCredentialResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -27,19 +27,22 @@ pub async fn verify(
     let holder = match view.person(&key, "credential")? {
         Ok(holder) => holder,
         Err(missing) if missing.reason() == ErrorReason::PersonNotFound => {
+            call.trail().came_to(CredentialVerdict::Unknown.as_str_name());
             return Ok(VerifyCredentialResponse {
                 meta: Some(call.meta_of_read(&view, 0)),
                 verdict: CredentialVerdict::Unknown.into(),
                 ..VerifyCredentialResponse::default()
             });
         }
-        Err(other) => return Err(status::rejected_at(&other, view.state.revision())),
+        Err(other) => return Err(status::rejected_at(&other, view.revision())),
     };
     let mut all = holder.person.credentials.iter();
     let held = all.find(|held| held.r#type == named.r#type && held.number == named.number);
     let held = held.ok_or_else(|| status::broken("a credential leads to a person who does not have it"))?;
     let verdict = credential::verdict(held, &on);
     let (holder_verdicts, all_match) = claims::compare(&holder.person, &request.holder_claims);
+    call.trail().came_to(verdict.as_str_name());
+    call.trail().judged(holder.person.uid, &holder_verdicts);
     Ok(VerifyCredentialResponse {
         meta: Some(call.meta_of_read(&view, holder.person.record_revision)),
         verdict: verdict.into(),

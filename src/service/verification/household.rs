@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::super::call::Call;
+use super::super::lookup::Lookup;
 use super::super::read::valid_key;
 use super::super::status;
 use crate::domain::validate;
@@ -11,7 +11,10 @@ use crate::proto::registry::{
 };
 
 /// The verdicts, both people read from one view.
-pub async fn verify(call: &Call, request: VerifyHouseholdRequest) -> Result<VerifyHouseholdResponse, Status> {
+pub async fn verify(
+    call: &Lookup,
+    request: VerifyHouseholdRequest,
+) -> Result<VerifyHouseholdResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let person = valid_key(request.person, "person")?;
     let other = valid_key(request.other, "other")?;
@@ -25,6 +28,7 @@ pub async fn verify(call: &Call, request: VerifyHouseholdRequest) -> Result<Veri
     let verdicts = [has_role(&person, role), has_role(&other, other_role)];
     let asked = verdicts.into_iter().filter(|verdict| *verdict != Verdict::Unspecified);
     let all_match = asked.chain([same_household]).all(|verdict| verdict == Verdict::Match);
+    call.trail().came_to(same_household.as_str_name());
     Ok(VerifyHouseholdResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         same_household: same_household.into(),

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use super::super::call::Call;
+use super::super::lookup::Lookup;
 use super::super::read::Found;
 use super::super::status;
 use crate::domain::command::Alias;
@@ -16,7 +16,7 @@ use crate::proto::registry::{
 /// Whether a CMND number and a personal id are one person's. A number that is nobody's is linked to nothing: that is
 /// an answer, and no error.
 pub async fn link(
-    call: &Call,
+    call: &Lookup,
     request: VerifyIdentifierLinkRequest,
 ) -> Result<VerifyIdentifierLinkResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -27,17 +27,18 @@ pub async fn link(
     let key = PersonKey { key: Some(Key::PersonalId(request.personal_id)) };
     let Ok(Found { person, resolution }) = view.person(&key, "personal_id")? else {
         let meta = Some(call.meta_of_read(&view, 0));
-        let link = IdentifierLink::NotLinked.into();
-        return Ok(VerifyIdentifierLinkResponse { meta, link, resolution: None });
+        let link = IdentifierLink::NotLinked;
+        call.trail().came_to(link.as_str_name());
+        return Ok(VerifyIdentifierLinkResponse { meta, link: link.into(), resolution: None });
     };
     let link = if person.old_id_numbers.contains(&request.old_id_number) {
+        // A number of several people does not tell which.
         let number = Alias::OldId(request.old_id_number);
-        // Two are enough to know that the number does not tell which.
-        let holders = view.state.holders(&number, 2).map_err(|error| view.failed(&error))?;
-        if holders.len() == 1 { IdentifierLink::Linked } else { IdentifierLink::Ambiguous }
+        if view.is_of_one_person(&number)? { IdentifierLink::Linked } else { IdentifierLink::Ambiguous }
     } else {
         IdentifierLink::NotLinked
     };
+    call.trail().came_to(link.as_str_name());
     Ok(VerifyIdentifierLinkResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         link: link.into(),
@@ -47,7 +48,7 @@ pub async fn link(
 
 /// What became of a personal id.
 pub async fn resolve(
-    call: &Call,
+    call: &Lookup,
     request: ResolveIdentifierRequest,
 ) -> Result<ResolveIdentifierResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
@@ -57,6 +58,7 @@ pub async fn resolve(
     let key = PersonKey { key: Some(Key::PersonalId(request.personal_id.clone())) };
     let Found { person, .. } = view.only(&key, "personal_id")?;
     let (status, chain) = fate(&person, &request.personal_id);
+    call.trail().came_to(status.as_str_name());
     Ok(ResolveIdentifierResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         status: status.into(),

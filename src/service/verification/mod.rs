@@ -19,6 +19,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::lookup::Lookup;
 use super::{Shared, observe};
 use crate::proto::registry::verification_server::Verification;
 use crate::proto::registry::{
@@ -43,16 +44,16 @@ impl Verifier {
 #[tonic::async_trait]
 impl Verification for Verifier {
     async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        claims::verify(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { claims::verify(&call, asked).await };
+        self.shared.lookup("Verification/Verify", request, serve).await
     }
 
     async fn batch_verify(
         &self,
         request: Request<BatchVerifyRequest>,
     ) -> Result<Response<BatchVerifyResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        claims::batch_verify(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { claims::batch_verify(&call, asked).await };
+        self.shared.lookup("Verification/BatchVerify", request, serve).await
     }
 
     type VerifyStreamStream = BoxStream<'static, Result<VerifyStreamResponse, Status>>;
@@ -69,31 +70,31 @@ impl Verification for Verifier {
         &self,
         request: Request<VerifyIdentifierLinkRequest>,
     ) -> Result<Response<VerifyIdentifierLinkResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        identifiers::link(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { identifiers::link(&call, asked).await };
+        self.shared.lookup("Verification/VerifyIdentifierLink", request, serve).await
     }
 
     async fn resolve_identifier(
         &self,
         request: Request<ResolveIdentifierRequest>,
     ) -> Result<Response<ResolveIdentifierResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        identifiers::resolve(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { identifiers::resolve(&call, asked).await };
+        self.shared.lookup("Verification/ResolveIdentifier", request, serve).await
     }
 
     async fn verify_credential(
         &self,
         request: Request<VerifyCredentialRequest>,
     ) -> Result<Response<VerifyCredentialResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        credential::verify(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { credential::verify(&call, asked).await };
+        self.shared.lookup("Verification/VerifyCredential", request, serve).await
     }
 
     async fn verify_household(
         &self,
         request: Request<VerifyHouseholdRequest>,
     ) -> Result<Response<VerifyHouseholdResponse>, Status> {
-        let call = self.shared.admit(&request)?;
-        household::verify(&call, request.into_inner()).await.map(Response::new)
+        let serve = |call: Arc<Lookup>, asked| async move { household::verify(&call, asked).await };
+        self.shared.lookup("Verification/VerifyHousehold", request, serve).await
     }
 }

@@ -20,6 +20,7 @@ use tonic::{Code, Status, Streaming};
 use tracing::{Instrument, Span};
 
 use super::super::caller::Caller;
+use super::super::lookup::Lookup;
 use super::super::observe::{self, Record, VERIFY_STREAM};
 use super::super::{Shared, status};
 use super::claims;
@@ -94,6 +95,8 @@ async fn one(
     caller: Caller,
     request: VerifyStreamRequest,
 ) -> Result<VerifyResponse, Status> {
-    let call = shared.admit_part(caller).await?;
-    claims::verify(&call, status::required(request.request, "request")?).await
+    let serve = |call: Arc<Lookup>, asked: VerifyStreamRequest| async move {
+        claims::verify(&call, status::required(asked.request, "request")?).await
+    };
+    shared.lookup_part(VERIFY_STREAM, caller, request, serve).await
 }

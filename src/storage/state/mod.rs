@@ -95,6 +95,7 @@ use self::position::Position;
 use self::view::Tables;
 use crate::domain::command::View;
 use crate::failpoint::{Failpoint, reached};
+use crate::proto::registry::Checkpoint;
 use crate::proto::store::{Applied, Entry, LogId, NodeRow, Reply, SnapshotManifest};
 use crate::storage::error::StorageError;
 
@@ -241,6 +242,14 @@ impl StateStore {
     /// Faults of this node's disk.
     pub fn node(&self, id: u64) -> Result<Option<NodeRow>, StorageError> {
         Tables(&self.live().generation).node(id)
+    }
+
+    /// The last checkpoint of a node's audit log.
+    ///
+    /// # Errors
+    /// Faults of this node's disk.
+    pub fn audit_checkpoint(&self, node_id: u64) -> Result<Option<Checkpoint>, StorageError> {
+        Ok(Tables(&self.live().generation).audit_log(node_id)?.and_then(|row| row.checkpoint))
     }
 
     /// The id of the node that has this name and was not retired.

@@ -5,7 +5,7 @@
 //! row              = table u8 | 1 put, 0 delete | key length u32 | key | value length u32 | value
 //! ```
 //!
-//! in the order in which the entry writes them; numbers are big endian. Rows of the meta table are left out: the hash
+//! in the order in which the entry writes them; numbers are big endian. The position's rows are left out: the hash
 //! itself is in one of them.
 
 use rocksdb::WriteBatch;

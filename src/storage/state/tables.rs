@@ -7,7 +7,8 @@ use prost::Message;
 
 use crate::domain::command::Alias;
 use crate::proto::store::{
-    self, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership, SupersededRow,
+    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership,
+    SupersededRow,
 };
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -28,7 +29,8 @@ pub(super) enum Table {
     RequestExpiry = 5,
     /// Node id -> whom it was given to.
     Node = 6,
-    /// The state machine's bookkeeping; neither part of the chain hash nor of the digest.
+    /// The state machine's bookkeeping, neither part of the chain hash nor of the digest; and what is known of the nodes'
+    /// audit logs, which the digest leaves out because it changes without a revision.
     Meta = 7,
     /// Revision and uid -> when it took the place of the version in the history: the order in which those go.
     Superseded = 8,
@@ -116,6 +118,9 @@ impl Row for NodeRow {
 impl Row for store::Applied {
     const TABLE: Table = Table::Meta;
 }
+impl Row for AuditLogRow {
+    const TABLE: Table = Table::Meta;
+}
 impl Row for StoredMembership {
     const TABLE: Table = Table::Meta;
 }
@@ -126,6 +131,11 @@ pub(super) const APPLIED_KEY: &[u8] = b"applied";
 /// Row of the meta table: the last membership. A row of its own because it is large and seldom changes, and the
 /// other is written with every batch.
 pub(super) const MEMBERSHIP_KEY: &[u8] = b"membership";
+
+/// Key of the row of the meta table for a node's audit log.
+pub(super) fn audit_log_key(node_id: u64) -> Vec<u8> {
+    [b"audit/", &node_id.to_be_bytes()[..]].concat()
+}
 
 /// Key of a person, and of a node.
 pub(super) fn id_key(id: u64) -> [u8; 8] {

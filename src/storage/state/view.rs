@@ -23,11 +23,11 @@ use rocksdb::ReadOptions;
 use super::generation::Generation;
 use super::part;
 use super::position::FirstRevision;
-use super::tables::{Row, Table, history_key, holder_prefix, id_key, id_of, personal_id_key};
+use super::tables::{Row, Table, audit_log_key, history_key, holder_prefix, id_key, id_of, personal_id_key};
 use crate::domain::command::{Alias, View, leads_to};
 use crate::domain::fields::Fields;
 use crate::proto::registry::Person;
-use crate::proto::store::{HolderRow, NodeRow, PersonRow, PersonalIdRow};
+use crate::proto::store::{AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow};
 use crate::storage::error::StorageError;
 
 /// The point at which to read.
@@ -302,6 +302,10 @@ impl View for Tables<'_> {
 
     fn node(&self, id: u64) -> Result<Option<NodeRow>, StorageError> {
         self.0.row(&id_key(id))
+    }
+
+    fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, StorageError> {
+        self.0.row(&audit_log_key(node_id))
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {

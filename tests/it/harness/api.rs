@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use dancu::proto::cluster::StatusRequest;
 use dancu::proto::cluster::cluster_admin_client::ClusterAdminClient;
+use dancu::proto::registry::audit_client::AuditClient;
 use dancu::proto::registry::person_key::Key;
 use dancu::proto::registry::population_registry_client::PopulationRegistryClient;
+use dancu::proto::registry::verification_client::VerificationClient;
 use dancu::proto::registry::{
     Consistency, CreatePerson, CreatePersonRequest, Person, PersonKey, ReadOptions, ReadPersonRequest,
     RequestContext,
@@ -25,6 +27,16 @@ fn channel(address: &str, tls: &Option<Arc<Tls>>) -> Channel {
 /// Records.
 pub fn registry(address: &str) -> PopulationRegistryClient<Channel> {
     PopulationRegistryClient::new(channel(address, &shown().agency))
+}
+
+/// Verdicts.
+pub fn verification(address: &str) -> VerificationClient<Channel> {
+    VerificationClient::new(channel(address, &shown().agency))
+}
+
+/// Who saw whom.
+pub fn audit(address: &str) -> AuditClient<Channel> {
+    AuditClient::new(channel(address, &shown().auditor))
 }
 
 /// Operators' calls.

@@ -11,8 +11,11 @@ use serde_json::Value;
 
 use super::certified;
 
-/// The folders of an agency's and an operator's certificate.
-pub type Folders = [PathBuf; 2];
+/// The folders of an agency's, an operator's and an auditor's certificate.
+pub type Folders = [PathBuf; 3];
+
+/// The variables that name them.
+const VARIABLES: [&str; 3] = ["DANCU_TLS", "DANCU_OPERATOR_TLS", "DANCU_AUDITOR_TLS"];
 
 /// What to show at these endpoints; elsewhere what the clusters of the harness know.
 static EXPORTED: LazyLock<Mutex<HashMap<OsString, Folders>>> = LazyLock::new(Mutex::default);
@@ -29,12 +32,15 @@ pub fn dancu<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command
     let exported = EXPORTED.lock().unwrap();
     let of_dev = command.get_args().find_map(|argument| exported.get(argument)).cloned();
     let of_cluster = || {
-        let Issuer { agency_folder, operator_folder, .. } = &*certified()?.issuer;
-        Some([agency_folder.clone(), operator_folder.clone()])
+        let Issuer { agency_folder, operator_folder, auditor_folder, .. } = &*certified()?.issuer;
+        Some([agency_folder.clone(), operator_folder.clone(), auditor_folder.clone()])
     };
-    command.env_remove("DANCU_TLS").env_remove("DANCU_OPERATOR_TLS");
-    if let Some([agency, operator]) = of_dev.or_else(of_cluster) {
-        command.env("DANCU_TLS", agency).env("DANCU_OPERATOR_TLS", operator);
+    let mut folders = of_dev.or_else(of_cluster).into_iter().flatten();
+    for variable in VARIABLES {
+        match folders.next() {
+            Some(folder) => command.env(variable, folder),
+            None => command.env_remove(variable),
+        };
     }
     command
 }

@@ -41,7 +41,8 @@ impl Dev {
             dev.ready = serde_json::from_str(&text).unwrap_or_default();
         }
         dev.output = Some(output);
-        let folders = ["tls", "operator_tls"].map(|key| dev.ready[key].as_str().unwrap().into());
+        let folders =
+            ["tls", "operator_tls", "auditor_tls"].map(|key| dev.ready[key].as_str().unwrap().into());
         (0..4).for_each(|node| export(&dev.address(node), folders.clone()));
         dev
     }

@@ -1,0 +1,73 @@
+//! The step that shows who may ask, and the record of it that nobody can quietly change.
+
+use super::narrator::Narrator;
+use super::stage::Stage;
+use super::steps::PROVINCES;
+use crate::cli::Failure;
+use crate::cli::audit;
+use crate::client::{Certificates, Client, ClientOptions};
+use crate::proto::registry::{AccessRecord, ErrorReason, QueryAccessesRequest, ReadOptions};
+
+/// Accesses that are shown.
+const SHOWN: u32 = 6;
+
+impl Stage {
+    /// Has an operator ask for a record, which is denied, and an auditor look for who asked about somebody.
+    pub async fn trail(&mut self, narrator: &mut Narrator) -> Result<(), Failure> {
+        narrator.step("Who asked about her: an operator is denied, an auditor sees it")?;
+        let (her, _) = self.written.first().cloned().expect("it was written before");
+        let (central, province) = (&self.clients[0], &self.clients[PROVINCES[1]]);
+        province.read(her.clone(), ReadOptions::default()).await?;
+
+        let operator = self.as_operator(PROVINCES[1])?;
+        let denied = operator.read(her.clone(), ReadOptions::default()).await.err();
+        let why = denied.as_ref().map(|error| error.message().to_owned()).unwrap_or_default();
+        narrator.say(&format!("   {why}"))?;
+        let is_denied = denied.is_some_and(|error| error.reason() == ErrorReason::MethodNotPermitted);
+        narrator.holds(is_denied, "whoever runs the cluster reads no records")?;
+
+        let history = central.access_history(her, SHOWN, bytes::Bytes::new(), ReadOptions::default()).await?;
+        narrator.say(&audit::table_of(&history.accesses))?;
+        let complete = history.coverage.iter().all(|of| of.held == of.known && of.asked_at_ms > 0);
+        let seen = history.accesses.iter().any(|access| access.caller == "agency demo");
+        narrator
+            .holds(seen && complete, "a central node tells every access to her, at whichever node it was")?;
+
+        let asked = QueryAccessesRequest { refused: true, limit: SHOWN, ..QueryAccessesRequest::default() };
+        let refused = central.query_accesses(asked).await?.accesses;
+        let recorded = |access: &AccessRecord| {
+            access.reason() == ErrorReason::MethodNotPermitted && access.caller.starts_with("operator")
+        };
+        narrator.holds(refused.iter().any(recorded), "and so it tells the call that was denied")?;
+
+        let Some(access) = history.accesses.first() else {
+            return narrator.holds(false, "there is a record to prove");
+        };
+        let place = self.place_of(access.node_id).await?;
+        self.clients[place].checkpoint(access.node_id).await?;
+        let proof = self.clients[place].prove_inclusion(access.node_id, access.position).await?;
+        let hashes = proof.path.len();
+        let included = audit::is_included(&proof, access.node_id, access.position);
+        narrator.holds(
+            included,
+            &format!("{hashes} hashes prove that the newest of these records is in the log that its node has signed"),
+        )
+    }
+
+    /// A client of one node that asks for records with an operator's certificate.
+    fn as_operator(&self, place: usize) -> Result<Client, Failure> {
+        let agency = self.fleet.certificates.operator.clone();
+        let certificates = Certificates { agency, ..Certificates::default() };
+        let options = ClientOptions { certificates, ..ClientOptions::default() };
+        Ok(Client::connect(vec![self.fleet.nodes[place].client_address()], options)?)
+    }
+
+    /// Position of the node with this id.
+    async fn place_of(&self, node_id: u64) -> Result<usize, Failure> {
+        let nodes = self.clients[0].status(false).await?.nodes;
+        let members = nodes.into_iter().filter_map(|node| node.member);
+        let name = members.filter(|member| member.node_id == node_id).map(|member| member.name).next();
+        let place = name.and_then(|name| self.fleet.nodes.iter().position(|node| node.name() == name));
+        place.ok_or_else(|| Failure::Fault(format!("node {node_id} answered and is no member")))
+    }
+}

@@ -1,0 +1,221 @@
+//! The one way by which a method reads the register: what it finds and what it answers is recorded before the answer leaves.
+//!
+//! ```text
+//! Shared::lookup -> admitted -> the method, with a Lookup -> Trail: who was found, which fields, which verdicts
+//!                                                               |
+//!                   the answer leaves <- durable <- Audit::record <- and how it ended: given, or refused and why
+//! ```
+//!
+//! Only a [`Lookup`] gives leave to read, and only a [`View`] leads to people, noting each: a method that reads without being
+//! recorded cannot be written by mistake. What it was asked about is noted even when it refuses.
+//!
+//! A caller that goes away, or whose time runs out, may leave a record of an answer that it never got. There is one of what
+//! the caller may not call, and none of what else was refused before anything was read of the request.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tonic::{Request, Response, Status};
+
+use super::call::Call;
+use super::caller::Caller;
+use super::read::{self, View};
+use super::{Shared, status};
+use crate::domain::validate;
+use crate::proto::registry::{
+    AccessRecord, AccessedPerson, AttributeVerdict, Consistency, PersonField, ReadOptions, RequestContext,
+};
+
+/// A request that reads: a [`Call`] with the record that is being made of it.
+pub(super) struct Lookup {
+    call: Call,
+    trail: Trail,
+}
+
+/// The record of an access, as far as it is known.
+#[derive(Clone, Default)]
+pub(super) struct Trail(Arc<Mutex<AccessRecord>>);
+
+impl Shared {
+    /// Serves a request of a method that reads: admits it, has it served, records it, and only then lets the answer go.
+    ///
+    /// # Errors
+    /// See [`Shared::admit`]; what `serve` refuses; `AUDIT_UNAVAILABLE` when it cannot be recorded.
+    pub(super) async fn lookup<Q, A, F, W>(
+        self: &Arc<Self>,
+        method: &'static str,
+        request: Request<Q>,
+        serve: F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: FnOnce(Arc<Lookup>, Q) -> W,
+        W: Future<Output = Result<A, Status>>,
+    {
+        let call = self.admit(&request)?;
+        self.recorded(method, call, request.into_inner(), serve).await.map(Response::new)
+    }
+
+    /// The same for a part of a stream.
+    ///
+    /// # Errors
+    /// See [`Shared::admit_part`] and [`Shared::lookup`].
+    pub(super) async fn lookup_part<Q, A, F, W>(
+        self: &Arc<Self>,
+        method: &'static str,
+        caller: Caller,
+        request: Q,
+        serve: F,
+    ) -> Result<A, Status>
+    where
+        F: FnOnce(Arc<Lookup>, Q) -> W,
+        W: Future<Output = Result<A, Status>>,
+    {
+        let call = self.admit_part(caller).await?;
+        self.recorded(method, call, request, serve).await
+    }
+
+    async fn recorded<Q, A, F, W>(
+        &self,
+        method: &'static str,
+        call: Call,
+        request: Q,
+        serve: F,
+    ) -> Result<A, Status>
+    where
+        F: FnOnce(Arc<Lookup>, Q) -> W,
+        W: Future<Output = Result<A, Status>>,
+    {
+        // Before it reads anything for an answer that could not leave.
+        if self.node.audit().is_some_and(|audit| audit.closed().is_some()) {
+            return Err(status::unrecorded());
+        }
+        let lookup = Arc::new(Lookup { call, trail: Trail::default() });
+        let answer = serve(lookup.clone(), request).await;
+        // Looked for after the answer: a node that was taken into a cluster meanwhile may have read something. One that
+        // belongs to none reads nothing and has no log.
+        let Some(audit) = self.node.audit() else { return answer };
+        let mut record = std::mem::take(&mut *lookup.trail.record());
+        method.clone_into(&mut record.method);
+        record.caller = lookup.caller().name();
+        if let Err(refused) = &answer {
+            told_why(&mut record, refused);
+        }
+        match lookup.in_time(audit.record(record)).await? {
+            Ok(_) => answer,
+            Err(error) => {
+                tracing::debug!(%error, "an answer was withheld");
+                Err(status::unrecorded())
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Records a call that was refused because its method is not for the caller. Nothing was read of it, and it is refused also
+    /// where it cannot be recorded.
+    pub(super) async fn record_refusal(&self, method: &str, caller: &Caller, refused: &Status) {
+        let Some(audit) = self.node.audit() else { return };
+        let mut record =
+            AccessRecord { method: method.to_owned(), caller: caller.name(), ..AccessRecord::default() };
+        told_why(&mut record, refused);
+        if let Err(error) = audit.record(record).await {
+            tracing::debug!(%error, "a refusal was not recorded");
+        }
+    }
+}
+
+fn told_why(record: &mut AccessRecord, refused: &Status) {
+    record.code = refused.code() as u32;
+    record.reason = status::reason_of(refused).unwrap_or_default().into();
+}
+
+impl Deref for Lookup {
+    type Target = Call;
+
+    fn deref(&self) -> &Call {
+        &self.call
+    }
+}
+
+impl Lookup {
+    /// The record of this access.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Validates the context of a read, which may be absent, and notes it in the span and in the record.
+    ///
+    /// # Errors
+    /// `TOO_LARGE` or `FIELD_INVALID` for a field that is too long or not printable; as [`Call::identify`].
+    pub fn identify_reader(&self, context: Option<&RequestContext>) -> Result<(), Status> {
+        let absent = RequestContext::default();
+        validate::context_for_read(context.unwrap_or(&absent))
+            .map_err(|rejection| status::rejected(&rejection))?;
+        let mut context = context.unwrap_or(&absent).clone();
+        let identified = self.call.identify(&context);
+        let refused = match identified {
+            Ok(agency) => {
+                context.agency_id = agency;
+                Ok(())
+            }
+            Err(refused) => Err(refused),
+        };
+        self.trail.record().context = Some(context);
+        refused
+    }
+
+    /// A view of local state that is as fresh as asked.
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` for options that contradict each other; see [`status::failed`].
+    pub async fn read(&self, options: Option<&ReadOptions>) -> Result<View, Status> {
+        let mode = read::mode(options).map_err(|rejection| status::rejected(&rejection))?;
+        let asked = options.map_or(Consistency::Linearizable, ReadOptions::consistency);
+        self.trail.record().consistency = asked.into();
+        View::of(self.call.reading(mode).await?, self.trail.clone())
+    }
+}
+
+impl Trail {
+    fn record(&self) -> MutexGuard<'_, AccessRecord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A view was taken.
+    pub fn read_at(&self, revision: u64, served: Consistency, staleness_bound_ms: u32) {
+        let mut record = self.record();
+        record.revision = revision;
+        record.consistency = served.into();
+        record.staleness_bound_ms = staleness_bound_ms;
+    }
+
+    /// A person was found, by the key of a record that was merged into theirs or, with 0, of their own.
+    pub fn saw(&self, uid: u64, merged_from: u64) {
+        let mut record = self.record();
+        let again = |last: &AccessedPerson| last.uid == uid && last.attributes.is_empty() && merged_from == 0;
+        if !record.persons.last().is_some_and(again) {
+            record.persons.push(AccessedPerson { uid, merged_from, ..AccessedPerson::default() });
+        }
+    }
+
+    /// The person found last was compared with claims.
+    pub fn judged(&self, uid: u64, verdicts: &[AttributeVerdict]) {
+        let mut record = self.record();
+        if let Some(person) = record.persons.iter_mut().rfind(|person| person.uid == uid) {
+            person.attributes = verdicts.iter().map(|verdict| verdict.attribute).collect();
+            person.verdicts = verdicts.iter().map(|verdict| verdict.verdict).collect();
+            person.strengths = verdicts.iter().map(|verdict| verdict.strength).collect();
+        }
+    }
+
+    /// The answer shows these fields alone.
+    pub fn limited_to(&self, fields: &[PersonField]) {
+        self.record().fields = fields.iter().map(|field| (*field).into()).collect();
+    }
+
+    /// The answer came to the enum value of this name.
+    pub fn came_to(&self, result: &str) {
+        result.clone_into(&mut self.record().result);
+    }
+}
