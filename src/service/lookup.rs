@@ -161,7 +161,7 @@ impl Lookup {
             }
             Err(refused) => Err(refused),
         };
-        self.trail.record().context = Some(context);
+        self.trail.record().context = Some(context).filter(|context| *context != absent);
         refused
     }
 
