@@ -50,6 +50,9 @@ pub struct Local {
     /// It must lie on a real disk, where an fsync costs what it costs
     #[arg(long, requires = "fleet")]
     data: Option<PathBuf>,
+    /// With --fleet: the nodes record no accesses, to see what records cost
+    #[arg(long, requires = "fleet")]
+    without_audit: bool,
 }
 
 /// A cluster that can be loaded.
@@ -107,7 +110,7 @@ impl Site {
         }
         let binary = std::env::current_exe().map_err(|e| Failure::Fault(e.to_string()))?;
         let central = central.parse().expect("one of the values above");
-        let mut fleet = fleet(&binary, &folder, central, local.provinces)?;
+        let mut fleet = fleet(&binary, &folder, central, local)?;
         forming::form(&mut fleet, PATIENCE).await?;
         let options = ClientOptions { agency_id: connect.agency().to_owned(), ..ClientOptions::default() };
         let client = Client::connect(fleet.client_addresses(), options)?;
@@ -161,11 +164,14 @@ impl Site {
 }
 
 /// Central and provincial nodes with the settings that a node has by default, not a cluster yet.
-fn fleet(binary: &Path, folder: &Path, central: usize, provinces: usize) -> Result<Fleet, Failure> {
+fn fleet(binary: &Path, folder: &Path, central: usize, local: &Local) -> Result<Fleet, Failure> {
     let mut fleet = Fleet::new(binary, folder);
     fleet.settings.storage = StorageConfig::default();
+    fleet.settings.audit.enabled = !local.without_audit;
     let names = (1..=central).map(|n| (format!("central-{n}"), Role::Central));
-    for (name, role) in names.chain((1..=provinces).map(|n| (format!("province-{n}"), Role::Provincial))) {
+    for (name, role) in
+        names.chain((1..=local.provinces).map(|n| (format!("province-{n}"), Role::Provincial)))
+    {
         fleet.spawn(&name, role).map_err(|e| Failure::Fault(e.to_string()))?;
     }
     Ok(fleet)
