@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::checkpoint::{self, Kept};
@@ -27,9 +28,12 @@ pub struct Archive {
     data: PathBuf,
     owner: Owner,
     segment_bytes: u64,
-    copies: Mutex<BTreeMap<u64, Arc<Mutex<Carried>>>>,
+    /// By node; or why that node's copy cannot be used.
+    copies: Mutex<BTreeMap<u64, Result<Arc<Mutex<Carried>>, String>>>,
     /// Opened when it is needed: a provincial node has none.
     index: Mutex<Option<Arc<AuditIndex>>>,
+    /// Nothing is opened any more.
+    ended: AtomicBool,
 }
 
 /// How much of a log is here.
@@ -58,22 +62,39 @@ struct Carried {
 impl Archive {
     /// The archive of the node `owner`.
     pub fn new(data: PathBuf, owner: Owner, segment_bytes: u64) -> Self {
-        Self { data, owner, segment_bytes, copies: Mutex::default(), index: Mutex::default() }
+        Self {
+            data,
+            owner,
+            segment_bytes,
+            copies: Mutex::default(),
+            index: Mutex::default(),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// The copy of a node's log, begun if there is none.
     fn copy(&self, node_id: u64) -> Result<Arc<Mutex<Carried>>, AuditError> {
         let mut copies = locked(&self.copies);
-        if let Some(copy) = copies.get(&node_id) {
-            return Ok(copy.clone());
+        if self.ended.load(Ordering::Acquire) {
+            return Err(AuditError::Closed("this node is stopping".to_owned()));
         }
+        let copy = copies.entry(node_id).or_insert_with(|| {
+            self.open(node_id).map_err(|error| {
+                tracing::error!(node_id, %error, "the copy of that node's audit log cannot be used");
+                error.to_string()
+            })
+        });
+        copy.clone().map_err(AuditError::Closed)
+    }
+
+    fn open(&self, node_id: u64) -> Result<Arc<Mutex<Carried>>, AuditError> {
         let folder = folder(&self.data, node_id);
         let owner = Owner { node_id, ..self.owner.clone() };
         let disk = Disk::open(&folder, &owner, self.segment_bytes)?;
         let kept = Kept::beside(&folder);
         let covered = kept.all()?.last().map_or(0, |last| last.size);
-        let copy = Carried { disk, kept, covered, known: 0, asked_at_ms: 0, bad: None };
-        Ok(copies.entry(node_id).or_insert(Arc::new(Mutex::new(copy))).clone())
+        let carried = Carried { disk, kept, covered, known: 0, asked_at_ms: 0, bad: None };
+        Ok(Arc::new(Mutex::new(carried)))
     }
 
     /// The nodes whose logs are here, this node's own not among them.
@@ -159,6 +180,9 @@ impl Archive {
     /// Faults of the disk.
     pub fn index(&self) -> Result<Arc<AuditIndex>, StorageError> {
         let mut index = locked(&self.index);
+        if self.ended.load(Ordering::Acquire) {
+            return Err(StorageError::stopped("this node is stopping"));
+        }
         if let Some(index) = &*index {
             return Ok(index.clone());
         }
@@ -187,6 +211,7 @@ impl Archive {
 
     /// Closes all of it: what was taken is durable.
     pub fn close(&self) {
+        self.ended.store(true, Ordering::Release);
         locked(&self.copies).clear();
         locked(&self.index).take();
     }
@@ -212,8 +237,8 @@ impl Carried {
         let held = self.disk.segments().size();
         if !records.is_empty() {
             if from != held {
-                let what = format!("it gave records from {from} on, and {held} are here");
-                return Err(AuditError::Closed(what));
+                // The answer to a question that was asked twice.
+                return Ok(held);
             }
             for (position, bytes) in (from..).zip(records) {
                 record::decode(bytes, node_id, position)
@@ -283,9 +308,11 @@ mod tests {
             assert_eq!((of(1), of(2), of(3), of(99), of(4)), (17, 17, 16, 50, 0));
         }
 
-        // One that does not go on where this one ends, and one that does not lead to what was signed.
-        assert!(archive.take(2, 49, vec![numbered(49, 1)], 51, None).is_err());
+        // What comes twice is here once. What is not the next record, and what does not lead to what was signed, is refused.
+        assert_eq!(archive.take(2, 20, records[20..].to_vec(), 50, None).unwrap(), 50);
+        assert!(archive.take(2, 50, vec![numbered(51, 1)], 51, None).is_err());
         assert!(archive.take(2, 50, vec![numbered(50, 1)], 51, None).is_err(), "it stays closed");
+        assert_eq!(archive.coverage(2).unwrap().held, 50);
         let archive = {
             archive.close();
             open()

@@ -135,7 +135,7 @@ impl Kept {
         };
         let mut frames = Frames::from(&file, 0);
         let mut all = Vec::new();
-        while let Found::Frame(bytes) = frames.next().map_err(failed())? {
+        while let Found::Frame(bytes) = frames.advance().map_err(failed())? {
             let Some((&codec::FORMAT, body)) = bytes.split_first() else { break };
             let Ok(checkpoint) = Checkpoint::decode(body) else { break };
             all.push(checkpoint);

@@ -154,15 +154,16 @@ impl Audit {
     /// # Errors
     /// See [`Archive::go_through`].
     pub fn go_through(&self) -> Result<(), AuditError> {
-        if let Ok(log) = self.log() {
-            self.archive.go_through(self.owner.node_id, log.segments())?;
+        let mut outcome = Ok(());
+        for node_id in self.archive.nodes()?.into_iter().chain([self.owner.node_id]) {
+            // One that is damaged does not keep the others out.
+            let gone_through = self.segments_of(node_id).and_then(|segments| match segments {
+                Some(segments) => self.archive.go_through(node_id, &segments),
+                None => Ok(()),
+            });
+            outcome = outcome.and(gone_through);
         }
-        for node_id in self.archive.nodes()? {
-            if let Some(segments) = self.archive.segments(node_id)? {
-                self.archive.go_through(node_id, &segments)?;
-            }
-        }
-        Ok(())
+        outcome
     }
 
     /// A central node has this node's records before `position`, durably.

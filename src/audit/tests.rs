@@ -56,7 +56,7 @@ fn frames_of(folder: &Path, position: u64) -> (PathBuf, u64, Vec<Vec<u8>>) {
     let file = fs::File::open(&path).unwrap();
     let mut frames = frame::Frames::from(&file, 0);
     let mut all = Vec::new();
-    while let frame::Found::Frame(bytes) = frames.next().unwrap() {
+    while let frame::Found::Frame(bytes) = frames.advance().unwrap() {
         all.push(bytes);
     }
     (path, first, all)

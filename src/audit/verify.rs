@@ -17,7 +17,7 @@ use super::checkpoint::{self, Kept};
 use super::error::AuditError;
 use super::log::Owner;
 use super::log::mark::Mark;
-use super::log::segments::{self, Segment};
+use super::log::segments::{self, Head, Segment};
 use super::log::tree::Tree;
 use super::merkle::{self, Frontier, Hash};
 use super::record;
@@ -153,13 +153,14 @@ pub fn folder(folder: &Path, key: Option<Vec<u8>>) -> Result<Result<Report, Bad>
         return Err(AuditError::Closed(format!("there is none in {}: it has no mark", folder.display())));
     };
     let Some(first) = firsts.first() else { return Ok(Err(Bad::at(0, "all files of records are missing"))) };
-    let first = match Segment::open(folder, *first, false) {
-        Ok(segment) => segment,
+    let first = *first;
+    let Head { owner, before } = match Segment::new(folder, first).head() {
+        Ok(head) => head,
         Err(error) => return bad(error),
     };
     let kept = Kept::beside(folder).all()?;
-    let kept: VecDeque<_> = kept.into_iter().filter(|kept| kept.size > first.first).collect();
-    let check = Check::new(first.owner.clone(), first.before.clone(), key);
+    let kept: VecDeque<_> = kept.into_iter().filter(|kept| kept.size > first).collect();
+    let check = Check::new(owner, before, key);
     let mut walk = Walk { folder, tree: Tree::read_only(folder)?, kept, acknowledged: mark.records(), check };
     for (number, file) in firsts.iter().enumerate() {
         match walk.file(*file, firsts.get(number + 1).copied()) {
@@ -208,8 +209,9 @@ impl Walk<'_> {
         if first != position {
             return Ok(Err(Bad::at(position, format!("the next file begins with record {first}"))));
         }
-        let segment = Segment::open(self.folder, first, false)?;
-        if segment.before != self.check.tree || segment.owner != self.check.owner {
+        let segment = Segment::new(self.folder, first);
+        let Head { owner, before } = segment.head()?;
+        if before != self.check.tree || owner != self.check.owner {
             return Ok(Err(Bad::at(
                 self.check.covered,
                 format!(

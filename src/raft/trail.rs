@@ -10,13 +10,13 @@
 //! the cluster refuses, or that this node's log does not lead to, means that the log lost or changed something: the node
 //! answers no lookups from then on.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::audit::archive::Coverage;
 use crate::audit::{Audit, AuditError, now_ms};
 use crate::config::AuditConfig;
 use crate::machine;
@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a central node asks the others for records.
 const FETCH: Duration = Duration::from_secs(1);
+
+/// How long one such round may take: what did not come is asked for in the next one.
+const ROUND: Duration = Duration::from_secs(2);
 
 /// Bytes of records in one answer.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -123,7 +126,7 @@ pub fn is_central(replica: &Replica) -> bool {
 
 /// Fetches what the other members have recorded, each as far as it can be reached by `deadline`.
 pub async fn fetch(replica: &Replica, audit: &Arc<Audit>, deadline: Instant) {
-    let _one_at_a_time = replica.fetching.lock().await;
+    let Ok(_one_at_a_time) = tokio::time::timeout_at(deadline, replica.fetching.lock()).await else { return };
     let others = leader::members(&replica.raft).into_iter();
     let others = others.filter(|(member, _)| member.node_id != replica.identity.node_id);
     let fetching = others.map(|(member, _)| async move {
@@ -174,7 +177,7 @@ async fn carry(replica: Weak<Replica>, retention_days: u64) {
         }
         let central = is_central(&replica);
         if central {
-            fetch(&replica, &audit, Instant::now() + PATIENCE).await;
+            fetch(&replica, &audit, Instant::now() + ROUND).await;
         }
         let centrals: Vec<u64> = leader::voters(&replica.raft).into_iter().collect();
         let tidying = machine::blocking(move || {
@@ -189,13 +192,13 @@ async fn carry(replica: Weak<Replica>, retention_days: u64) {
         match tidying.await {
             Ok(Ok(())) | Err(_) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the audit logs were not gone through: it will be tried again")
+                tracing::warn!(%error, "the audit logs were not gone through: it will be tried again");
             }
         }
     }
 }
 
-/// Fetches, and says how much of each log is here.
+/// Fetches as [`fetch`], goes through what came, and says how much of each log was gone through.
 ///
 /// # Errors
 /// [`Error::ClusterState`] on a node that does not vote, or does not record; [`Error::Fault`] when the disk fails.
@@ -210,21 +213,37 @@ pub async fn gather(replica: &Arc<Replica>, deadline: Instant) -> Result<Vec<Log
         return Err(Error::ClusterState(format!("this node holds its own log alone: ask one of {names}")));
     }
     fetch(replica, audit, deadline).await;
-    let own = audit.owner().node_id;
-    let fault = |error: AuditError| Error::Fault(error.to_string());
-    let mut nodes = audit.archive().nodes().map_err(|error| Error::Fault(error.to_string()))?;
-    nodes.push(own);
-    nodes.extend(leader::members(&replica.raft).into_iter().map(|(member, _)| member.node_id));
-    nodes.sort_unstable();
-    nodes.dedup();
-    let of = |node_id| {
-        let name = leader::member(&replica.raft, node_id).map(|member| member.name).unwrap_or_default();
-        if node_id == own {
-            let held = audit.log().map_err(fault)?.segments().size();
-            return Ok(LogCoverage { node_id, name, held, known: held, asked_at_ms: now_ms() });
+    let members = leader::members(&replica.raft).into_iter().map(|(member, _)| (member.node_id, member.name));
+    let names: BTreeMap<u64, String> = members.collect();
+    let audit = audit.clone();
+    let looking = machine::blocking(move || {
+        if let Err(error) = audit.go_through() {
+            // The coverage of its node does not grow, and says so.
+            tracing::warn!(%error, "an audit log was not gone through");
         }
-        let Coverage { held, known, asked_at_ms } = audit.archive().coverage(node_id).map_err(fault)?;
-        Ok(LogCoverage { node_id, name, held, known, asked_at_ms })
+        coverage(&audit, names)
+    });
+    let looked = looking.await.map_err(|error| Error::Fault(error.to_string()))?;
+    looked.map_err(|error| Error::Fault(error.to_string()))
+}
+
+/// How much of each log was gone through: of those of the members, and of those that left copies here.
+fn coverage(audit: &Audit, mut names: BTreeMap<u64, String>) -> Result<Vec<LogCoverage>, AuditError> {
+    let own = audit.owner().node_id;
+    for node_id in audit.archive().nodes()?.into_iter().chain([own]) {
+        names.entry(node_id).or_default();
+    }
+    let index = audit.archive().index()?;
+    let of = |(node_id, name)| {
+        let held = index.next(node_id)?;
+        let (known, asked_at_ms) = if node_id == own {
+            (audit.log().map_or(held, |log| log.segments().size()), now_ms())
+        } else {
+            // A copy that cannot be used is one of a node that was not reached.
+            let found = audit.archive().coverage(node_id).unwrap_or_default();
+            (found.known, found.asked_at_ms)
+        };
+        Ok(LogCoverage { node_id, name, held, known: known.max(held), asked_at_ms })
     };
-    nodes.into_iter().map(of).collect()
+    names.into_iter().map(of).collect()
 }

@@ -144,13 +144,10 @@ async fn inclusion(call: &Lookup, request: ProveInclusionRequest) -> Result<Prov
         Ok((record.unwrap_or_default(), path))
     });
     let (found, path) = looked.await?;
-    match record::decode(&found, node_id, position) {
-        Ok(record) => {
-            record.persons.iter().for_each(|person| call.trail().saw(person.uid, person.merged_from))
-        }
-        Err(detail) => {
-            return Err(status::broken(&format!("audit record {position} of node {node_id}: {detail}")));
-        }
+    let record = record::decode(&found, node_id, position)
+        .map_err(|detail| status::broken(&format!("audit record {position} of node {node_id}: {detail}")))?;
+    for person in &record.persons {
+        call.trail().saw(person.uid, person.merged_from);
     }
     Ok(ProveInclusionResponse {
         record: found.into(),

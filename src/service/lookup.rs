@@ -101,9 +101,12 @@ impl Shared {
         if let Err(refused) = &answer {
             told_why(&mut record, refused);
         }
-        match lookup.in_time(audit.record(record)).await? {
-            Ok(_) => answer,
-            Err(error) => {
+        match lookup.in_time(audit.record(record)).await {
+            Ok(Ok(_)) => answer,
+            // A refusal shows nothing of anybody: when the time is over it leaves, and its record is on its way.
+            Err(_) if answer.is_err() => answer,
+            Err(late) => Err(late),
+            Ok(Err(error)) => {
                 tracing::debug!(%error, "an answer was withheld");
                 Err(status::unrecorded())
             }

@@ -5,7 +5,7 @@
 //! a full file:  tree, sync -> next file whole with its head, sync, its name -> append goes on there
 //! ```
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::Owner;
 use super::frame::{self, Found, Frames};
 use super::mark::Mark;
-use super::segments::{self, Segment, Segments};
+use super::segments::{self, Head, Segment, Segments};
 use super::tree::Tree;
 use crate::audit::error::AuditError;
 use crate::audit::merkle::{self, Frontier};
@@ -30,6 +30,8 @@ pub struct Disk {
     segment_bytes: u64,
     segments: Arc<Segments>,
     last: Arc<Segment>,
+    /// That one, open.
+    file: File,
     /// Length of the last file.
     length: u64,
     frontier: Frontier,
@@ -66,12 +68,7 @@ impl Disk {
             begin(folder, owner, &Frontier::default())?;
             firsts.push(0);
         }
-        let last = firsts.len() - 1;
-        let files = firsts
-            .iter()
-            .enumerate()
-            .map(|(number, first)| Segment::open(folder, *first, number == last).map(Arc::new));
-        let files = files.collect::<Result<Vec<_>, _>>()?;
+        let files = firsts.iter().map(|first| Arc::new(Segment::new(folder, *first))).collect();
         Self::over(folder, owner, segment_bytes, mark, files)
     }
 
@@ -82,18 +79,20 @@ impl Disk {
         mark: Mark,
         files: Vec<Arc<Segment>>,
     ) -> Result<Self, AuditError> {
-        let last = files.last().expect("there is one file at least").clone();
-        if last.owner != *owner {
-            let Owner { cluster_id, node_id } = last.owner.clone();
+        let last: Arc<Segment> = files.last().expect("there is one file at least").clone();
+        let Head { owner: found, before } = last.head()?;
+        if found != *owner {
+            let Owner { cluster_id, node_id } = found;
             return Err(AuditError::Foreign { folder: folder.to_owned(), node_id, cluster_id });
         }
         let tree = Tree::open(folder)?;
-        let whole = tree.frontier(last.first).ok().filter(|kept| *kept == last.before);
+        let whole = tree.frontier(last.first).ok().filter(|kept| *kept == before);
         if whole.is_none() {
             let what = folder.join("tree").display().to_string();
             Err(StorageError::corrupt(what, "it does not lead to the head of the last file"))?;
         }
-        let (frontier, length, hashes) = scan(&last, &mark, folder)?;
+        let file = to_append(&last)?;
+        let (frontier, length, hashes) = scan((&last, &file), before, &mark, folder)?;
         tree.write(last.first, &hashes)?;
         let size = frontier.size();
         let segments = Arc::new(Segments::new(files, tree, size));
@@ -103,13 +102,14 @@ impl Disk {
             segment_bytes,
             segments,
             last,
+            file,
             length,
             frontier,
             mark,
         };
         if disk.mark.records() < size {
             // They were written and may have been synced: from now on they count.
-            disk.last.file.sync_all().map_err(StorageError::io("sync", &disk.last.path))?;
+            disk.file.sync_all().map_err(StorageError::io("sync", &disk.last.path))?;
             disk.mark.raise(size)?;
         }
         Ok(disk)
@@ -138,8 +138,8 @@ impl Disk {
             self.frontier.push(merkle::leaf(record), |hash| hashes.extend_from_slice(hash));
         }
         let path = &self.last.path;
-        self.last.file.write_all_at(&bytes, self.length).map_err(StorageError::io("write", path))?;
-        self.last.file.sync_data().map_err(StorageError::io("sync", path))?;
+        self.file.write_all_at(&bytes, self.length).map_err(StorageError::io("write", path))?;
+        self.file.sync_data().map_err(StorageError::io("sync", path))?;
         let elapsed = started.elapsed();
         self.length += bytes.len() as u64;
         self.segments.tree.write(before, &hashes)?;
@@ -152,12 +152,9 @@ impl Disk {
     fn roll(&mut self) -> Result<(), StorageError> {
         self.segments.tree.sync()?;
         begin(&self.folder, &self.owner, &self.frontier)?;
-        let next = Segment::open(&self.folder, self.frontier.size(), true);
-        let next = Arc::new(next.map_err(|error| match error {
-            AuditError::Storage(error) => error,
-            other => StorageError::stopped(other.to_string()),
-        })?);
-        self.length = next.length()?;
+        let next = Arc::new(Segment::new(&self.folder, self.frontier.size()));
+        self.file = to_append(&next)?;
+        self.length = self.file.metadata().map_err(StorageError::io("look at", &next.path))?.len();
         self.segments.add(next.clone());
         self.last = next;
         Ok(())
@@ -194,14 +191,25 @@ fn begin(folder: &Path, owner: &Owner, frontier: &Frontier) -> Result<(), Storag
     write_atomically(&folder.join(segments::name(frontier.size())), &bytes)
 }
 
+/// Opens a file to append to it.
+fn to_append(segment: &Segment) -> Result<File, StorageError> {
+    let opened = OpenOptions::new().read(true).write(true).open(&segment.path);
+    opened.map_err(StorageError::io("open", &segment.path))
+}
+
 /// Reads the last file: the frontier after it, its length, and its hashes.
-fn scan(last: &Segment, mark: &Mark, folder: &Path) -> Result<(Frontier, u64, Vec<u8>), AuditError> {
-    let (mut frontier, mut hashes) = (last.before.clone(), Vec::new());
-    let mut frames = Frames::from(&last.file, 0);
-    frames.next().map_err(StorageError::io("read", &last.path))?;
+fn scan(
+    (last, file): (&Segment, &File),
+    before: Frontier,
+    mark: &Mark,
+    folder: &Path,
+) -> Result<(Frontier, u64, Vec<u8>), AuditError> {
+    let (mut frontier, mut hashes) = (before, Vec::new());
+    let mut frames = Frames::from(file, 0);
+    frames.advance().map_err(StorageError::io("read", &last.path))?;
     loop {
         let (position, offset) = (frontier.size(), frames.offset);
-        let torn = match frames.next().map_err(StorageError::io("read", &last.path))? {
+        let torn = match frames.advance().map_err(StorageError::io("read", &last.path))? {
             Found::Frame(record) => {
                 last.note(position, offset);
                 frontier.push(merkle::leaf(&record), |hash| hashes.extend_from_slice(hash));
@@ -222,10 +230,7 @@ fn scan(last: &Segment, mark: &Mark, folder: &Path) -> Result<(Frontier, u64, Ve
             position,
             "the end of the audit log was torn before anybody was answered: it is cut off"
         );
-        let cut = OpenOptions::new().write(true).open(&last.path).and_then(|file| {
-            file.set_len(offset)?;
-            file.sync_all()
-        });
+        let cut = file.set_len(offset).and_then(|()| file.sync_all());
         cut.map_err(StorageError::io("cut", &last.path))?;
         return Ok((frontier, offset, hashes));
     }

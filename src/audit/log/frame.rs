@@ -50,14 +50,14 @@ pub struct Frames<'a> {
 impl<'a> Frames<'a> {
     /// From `offset` on.
     pub fn from(file: &'a File, offset: u64) -> Self {
-        Self { input: BufReader::with_capacity(1 << 18, At { file, offset }), offset }
+        Self { input: BufReader::with_capacity(1 << 16, At { file, offset }), offset }
     }
 
     /// The next frame.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next(&mut self) -> io::Result<Found> {
+    pub fn advance(&mut self) -> io::Result<Found> {
         let mut head = [0; HEAD];
         match self.fill(&mut head)? {
             0 => return Ok(Found::End),
@@ -120,7 +120,7 @@ mod tests {
         let found = |bytes: &[u8]| {
             file.set_len(0).unwrap();
             file.write_all_at(bytes, 0).unwrap();
-            Frames::from(&file, 0).next().unwrap()
+            Frames::from(&file, 0).advance().unwrap()
         };
         assert_eq!(found(&bytes), Found::Frame(b"a record".to_vec()));
         assert_eq!(found(&[]), Found::End);

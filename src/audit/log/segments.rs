@@ -9,6 +9,7 @@
 //! one: so a log is opened by reading its last file alone.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -47,65 +48,68 @@ pub fn list(folder: &Path) -> Result<Vec<u64>, StorageError> {
     Ok(firsts)
 }
 
-/// One file.
+/// One file. It is opened for as long as it is read: there may be thousands.
 pub struct Segment {
     /// Its first record.
     pub first: u64,
     /// Its path.
     pub path: PathBuf,
-    /// The open file.
-    pub file: File,
-    /// The frontier before it.
-    pub before: Frontier,
-    /// Whose it is.
-    pub owner: Owner,
     /// The offsets of records `first`, `first + STRIDE` and so on, as far as anybody looked.
     places: Mutex<Vec<u64>>,
 }
 
+/// What a file says in its first frame.
+pub struct Head {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The frontier before its first record.
+    pub before: Frontier,
+}
+
 impl Segment {
-    /// Opens a file and reads its first frame.
+    /// The file of a folder that begins with a record.
+    pub fn new(folder: &Path, first: u64) -> Self {
+        Self { first, path: folder.join(name(first)), places: Mutex::default() }
+    }
+
+    /// Opens the file to read it.
     ///
     /// # Errors
-    /// `Damaged` when that is not one; faults of the disk.
-    pub fn open(folder: &Path, first: u64, write: bool) -> Result<Self, AuditError> {
-        let path = folder.join(name(first));
-        let opened = std::fs::OpenOptions::new().read(true).write(write).open(&path);
-        let file = opened.map_err(StorageError::io("open", &path))?;
+    /// Faults of the disk.
+    pub fn open(&self) -> Result<File, StorageError> {
+        File::open(&self.path).map_err(StorageError::io("open", &self.path))
+    }
+
+    /// Reads the first frame.
+    ///
+    /// # Errors
+    /// `Damaged` when it is not that of this file; faults of the disk.
+    pub fn head(&self) -> Result<Head, AuditError> {
+        let path = &self.path;
         let bad = |detail: &str| AuditError::Damaged {
-            position: first,
+            position: self.first,
             file: path.clone(),
             offset: 0,
             detail: detail.to_owned(),
         };
-        let mut frames = Frames::from(&file, 0);
-        let head = match frames.next().map_err(StorageError::io("read", &path))? {
+        let file = self.open()?;
+        let head = match Frames::from(&file, 0).advance().map_err(StorageError::io("read", path))? {
             Found::Frame(bytes) => bytes,
             Found::End => return Err(bad("the file is empty")),
             Found::Bad(detail) => return Err(bad(&format!("the head of the file: {detail}"))),
         };
-        let offset = frames.offset;
         let AuditSegment { cluster_id, node_id, first: begins, frontier } =
             codec::decode(&format!("the head of {}", path.display()), &head)?;
         let peaks = frontier.iter().map(|hash| Hash::try_from(&hash[..])).collect::<Result<_, _>>();
         let before = peaks.ok().and_then(|peaks| Frontier::new(begins, peaks));
-        let before =
-            before.filter(|_| begins == first).ok_or_else(|| bad("the head belongs to another file"))?;
-        let owner = Owner { cluster_id, node_id };
-        Ok(Self { first, path, file, before, owner, places: Mutex::new(vec![offset]) })
-    }
-
-    /// Its length in bytes.
-    ///
-    /// # Errors
-    /// Faults of the disk.
-    pub fn length(&self) -> Result<u64, StorageError> {
-        self.file.metadata().map(|found| found.len()).map_err(StorageError::io("look at", &self.path))
+        let before = before.filter(|_| begins == self.first);
+        let before = before.ok_or_else(|| bad("the head belongs to another file"))?;
+        Ok(Head { owner: Owner { cluster_id, node_id }, before })
     }
 
     /// How long ago it was last written; `None` when the system does not say.
     pub fn age(&self) -> Option<Duration> {
-        self.file.metadata().ok()?.modified().ok()?.elapsed().ok()
+        std::fs::metadata(&self.path).ok()?.modified().ok()?.elapsed().ok()
     }
 
     /// Notes where a record begins, in the order of the records.
@@ -117,12 +121,17 @@ impl Segment {
         }
     }
 
-    /// The frames from the nearest known place at or before a record on, and the record they begin with.
-    fn near(&self, position: u64) -> (u64, Frames<'_>) {
+    /// The nearest known place at or before a record, and the record that begins there.
+    fn near(&self, position: u64, file: &File) -> io::Result<(u64, u64)> {
         let number = (position - self.first) / STRIDE;
-        let places = locked(&self.places);
+        let mut places = locked(&self.places);
+        if places.is_empty() {
+            let mut frames = Frames::from(file, 0);
+            frames.advance()?;
+            places.push(frames.offset);
+        }
         let at = usize::try_from(number).unwrap_or(usize::MAX).min(places.len() - 1);
-        (self.first + at as u64 * STRIDE, Frames::from(&self.file, places[at]))
+        Ok((self.first + at as u64 * STRIDE, places[at]))
     }
 
     /// Calls `each` with the records from `from` on, `end` not included, until it returns false.
@@ -135,11 +144,13 @@ impl Segment {
         end: u64,
         mut each: impl FnMut(u64, Vec<u8>) -> bool,
     ) -> Result<(), AuditError> {
-        let (mut position, mut frames) = self.near(from);
+        let file = self.open()?;
+        let (mut position, offset) = self.near(from, &file).map_err(StorageError::io("read", &self.path))?;
+        let mut frames = Frames::from(&file, offset);
         while position < end {
             let offset = frames.offset;
             self.note(position, offset);
-            let detail = match frames.next().map_err(StorageError::io("read", &self.path))? {
+            let detail = match frames.advance().map_err(StorageError::io("read", &self.path))? {
                 Found::Frame(bytes) => {
                     if position >= from && !each(position, bytes) {
                         return Ok(());
@@ -227,14 +238,18 @@ impl Segments {
         let begin = files.partition_point(|file| file.first <= from).saturating_sub(1);
         for (number, file) in files.iter().enumerate().skip(begin) {
             let end = files.get(number + 1).map_or(size, |next| next.first.min(size));
-            file.visit(from.max(file.first), end, |position, record| {
+            let visited = file.visit(from.max(file.first), end, |position, record| {
                 bytes += record.len();
                 if bytes > max_bytes && !records.is_empty() {
                     return false;
                 }
                 records.push((position, record));
                 true
-            })?;
+            });
+            // One that was let go meanwhile holds nothing any more.
+            if file.first >= self.first() {
+                visited?;
+            }
             if bytes > max_bytes {
                 break;
             }

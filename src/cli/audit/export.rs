@@ -5,8 +5,6 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::Value;
-
 use super::line;
 use crate::audit::record;
 use crate::cli::Failure;
@@ -43,7 +41,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         None => Box::new(BufWriter::new(std::io::stdout())),
     };
     let mut write =
-        |line: Value| writeln!(sink, "{line}").map_err(|e| Failure::Input(format!("cannot write: {e}")));
+        |line: String| writeln!(sink, "{line}").map_err(|e| Failure::Input(format!("cannot write: {e}")));
     let (mut node, mut next, mut whole) = (0, 0, false);
     let broke = |status: tonic::Status| {
         Failure::Unavailable(format!("the export broke off: {}. Run it again", status.message()))

@@ -23,7 +23,7 @@ use crate::proto::registry::{
 pub const FORM: u64 = 1;
 
 /// The first line.
-pub fn head(start: &ExportStart) -> Value {
+pub fn head(start: &ExportStart) -> String {
     json!({
         "dancu_audit": FORM,
         "cluster_id": start.cluster_id,
@@ -32,21 +32,23 @@ pub fn head(start: &ExportStart) -> Value {
         "size": start.size,
         "frontier": start.frontier.iter().map(|hash| hex(hash)).collect::<Vec<_>>(),
     })
+    .to_string()
 }
 
 /// The line of a record.
-pub fn record(position: u64, bytes: &[u8], record: &AccessRecord) -> Value {
+pub fn record(position: u64, bytes: &[u8], record: &AccessRecord) -> String {
     json!({
         "position": position,
         "hash": hex(&merkle::leaf(bytes)),
         "record": hex(bytes),
         "access": access(record),
     })
+    .to_string()
 }
 
 /// The line of a checkpoint.
-pub fn checkpoint(checkpoint: &Checkpoint) -> Value {
-    json!({ "checkpoint": checkpoint_json(checkpoint) })
+pub fn checkpoint(checkpoint: &Checkpoint) -> String {
+    json!({ "checkpoint": checkpoint_json(checkpoint) }).to_string()
 }
 
 /// A checkpoint as JSON.

@@ -8,7 +8,7 @@
 
 mod export;
 mod history;
-mod line;
+pub(in crate::cli) mod line;
 mod prove;
 mod verify;
 

@@ -112,7 +112,7 @@ fn file(path: &Path, key: Option<Vec<u8>>) -> Result<Result<Report, Bad>, Failur
         None => return Err(no_export()),
     }
     let start = line::start_of(&json).ok_or_else(no_export)?;
-    if line::head(&start).to_string() != first {
+    if line::head(&start) != first {
         return Ok(Err(Bad::at(start.first, "the first line was edited")));
     }
     let mut check = match Check::of_export(&start, key) {
@@ -148,7 +148,7 @@ fn one(check: &mut Check, covered: &mut u64, text: &str) -> Result<(), Bad> {
     let json: Value = serde_json::from_str(text).map_err(|_| edited())?;
     if json.get("checkpoint").is_some() {
         let checkpoint = line::checkpoint_of(&json["checkpoint"]);
-        let checkpoint = checkpoint.filter(|it| line::checkpoint(it).to_string() == text);
+        let checkpoint = checkpoint.filter(|it| line::checkpoint(it) == text);
         let checkpoint =
             checkpoint.ok_or_else(|| Bad::at(*covered, "the line of the next checkpoint was edited"))?;
         if checkpoint.size != position {
@@ -167,7 +167,7 @@ fn one(check: &mut Check, covered: &mut u64, text: &str) -> Result<(), Bad> {
     }
     let bytes = json["record"].as_str().and_then(line::bytes_of).ok_or_else(edited)?;
     let access = check.record(&bytes)?;
-    if line::record(position, &bytes, &access).to_string() == text { Ok(()) } else { Err(edited()) }
+    if line::record(position, &bytes, &access) == text { Ok(()) } else { Err(edited()) }
 }
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
         let owner = Owner { cluster_id: "a-cluster".to_owned(), node_id: 3 };
         let (cluster_id, node_id) = (owner.cluster_id.clone(), 3);
         let start = ExportStart { cluster_id, node_id, size: RECORDS, ..ExportStart::default() };
-        let mut lines = vec![line::head(&start).to_string()];
+        let mut lines = vec![line::head(&start)];
         let mut tree = Frontier::default();
         for position in 0..RECORDS {
             let persons = vec![AccessedPerson {
@@ -204,9 +204,9 @@ mod tests {
             record::place(&mut bytes, position);
             tree.push(merkle::leaf(&bytes), |_| ());
             let access = record::decode(&bytes, 3, position).unwrap();
-            lines.push(line::record(position, &bytes, &access).to_string());
+            lines.push(line::record(position, &bytes, &access));
             if position % 10 == 9 {
-                lines.push(line::checkpoint(&key.sign(&owner, &tree, 7)).to_string());
+                lines.push(line::checkpoint(&key.sign(&owner, &tree, 7)));
             }
         }
         lines
@@ -272,7 +272,7 @@ mod tests {
         let mut bytes = record::encode(&access);
         record::place(&mut bytes, 15);
         let access = record::decode(&bytes, 3, 15).unwrap();
-        lines[at(15)] = line::record(15, &bytes, &access).to_string();
+        lines[at(15)] = line::record(15, &bytes, &access);
         let (position, detail) = check(&lines).unwrap_err();
         assert!(
             position == 10 && detail.contains("records 10 to 19 are not those that were signed"),

@@ -57,6 +57,9 @@ pub struct Local {
     /// It must lie on a real disk, where an fsync costs what it costs
     #[arg(long, requires = "fleet")]
     data: Option<PathBuf>,
+    /// With --fleet: the nodes record no accesses, to see what records cost
+    #[arg(long, requires = "fleet")]
+    without_audit: bool,
 }
 
 /// A cluster that can be loaded.
@@ -179,6 +182,7 @@ fn fleet(binary: &Path, folder: &Path, central: usize, local: &Local) -> Result<
         fleet.secure(Arc::new(issuer));
     }
     fleet.settings.storage = StorageConfig::default();
+    fleet.settings.audit.enabled = !local.without_audit;
     let names = (1..=central).map(|n| (format!("central-{n}"), Role::Central));
     for (name, role) in
         names.chain((1..=local.provinces).map(|n| (format!("province-{n}"), Role::Provincial)))

@@ -4,8 +4,8 @@
 //! mod       the order of the steps, the report, the exit code
 //! stage     the node processes, and what happened so far
 //! steps     one function for each step
+//! trail     the step that shows who may ask, and who saw whom
 //! uses      the step that shows what a register is for
-//! trail     the step that shows who may ask, and what is recorded of it
 //! narrator  what is said, and whether it came true
 //! ```
 
@@ -68,8 +68,8 @@ async fn tell(args: &Args, folder: &Path, output: &Output) -> Result<ExitCode, F
     stage.import(&mut narrator, args.count, args.seed).await?;
     stage.verify(&mut narrator).await?;
     stage.write_here_read_there(&mut narrator).await?;
-    stage.uses(&mut narrator).await?;
     stage.trail(&mut narrator).await?;
+    stage.uses(&mut narrator).await?;
     let load = stage.load()?;
     stage.kill_leader(&mut narrator, &load).await?;
     stage.add_province(&mut narrator, &load).await?;

@@ -25,7 +25,7 @@ use crate::proto::registry::{
 };
 
 /// How often a write at one province is looked for at the other.
-const ROUNDS: u32 = 100;
+pub(super) const ROUNDS: u32 = 100;
 /// Positions of the provincial nodes among the fleet's.
 pub(super) const PROVINCES: [usize; 2] = [3, 4];
 

@@ -41,7 +41,7 @@ pub async fn parts(
         kept.into_iter().filter(|kept| (first + 1..newest.size).contains(&kept.size)).collect();
     checkpoints.push_back(newest);
     let state = State { segments, next: first, checkpoints };
-    let rest = stream::try_unfold(state, |state| state.part());
+    let rest = stream::try_unfold(state, State::part);
     let all = stream::iter([Ok(Part::Start(start))]).chain(rest);
     Ok(all.map(|part| part.map(|part| ExportAccessesResponse { part: Some(part) })).boxed())
 }

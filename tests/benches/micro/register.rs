@@ -12,7 +12,9 @@ use dancu::proto::registry::{
     Address, CreatePerson, PatchPerson, Person, PersonKey, RequestContext, UnitEdition, Write,
 };
 use dancu::proto::store::entry::Payload;
-use dancu::proto::store::{Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, command};
+use dancu::proto::store::{
+    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, command,
+};
 use dancu::storage::state::{StateOptions, StateStore};
 use prost::Message;
 use tempfile::TempDir;
@@ -145,6 +147,10 @@ impl View for InMemory {
     }
 
     fn node(&self, _id: u64) -> Result<Option<NodeRow>, Infallible> {
+        Ok(None)
+    }
+
+    fn audit_log(&self, _node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
         Ok(None)
     }
 

@@ -223,7 +223,7 @@ async fn a_record_says_who_saw_what_of_whom_and_never_what_it_was() {
     let [verify, batch, read, find] = &accesses[..] else { panic!("{} records", accesses.len()) };
     assert_eq!(verify.context, Some(asked("r-1")));
     assert_eq!((verify.consistency(), verify.revision, verify.code), (Consistency::BoundedStale, 1, 0));
-    assert_eq!(verify.persons, [judged.clone()]);
+    assert_eq!(verify.persons, std::slice::from_ref(&judged));
     assert_eq!(batch.persons, [judged.clone(), judged]);
     assert_eq!((read.code, read.reason()), (Code::NotFound as u32, ErrorReason::PersonNotFound));
     assert_eq!((read.revision, read.persons.len()), (1, 0));
