@@ -61,7 +61,7 @@ pub(super) fn decide(
     earliest_expiry: u64,
     entries: &[Entry],
 ) -> Result<Outcome, StorageError> {
-    let tables = Tables(generation);
+    let tables = Tables::new(generation);
     let mut pass = Pass {
         generation,
         sight: Overlay::new(&tables),
@@ -112,16 +112,16 @@ impl<'a> Work<'a> {
 }
 
 /// The state of one call.
-struct Pass<'a> {
+struct Pass<'a, 't> {
     generation: &'a Generation,
-    sight: Overlay<'a, Tables<'a>>,
+    sight: Overlay<'t, Tables<'a>>,
     requests: Requests<'a>,
     rows: Rows<'a>,
     position: Position,
     compacted: u32,
 }
 
-impl Pass<'_> {
+impl Pass<'_, '_> {
     /// The id of an entry, which must be later than the last one applied. That no entry is left out is the log's to
     /// see: it refuses to be read across a hole.
     fn next_id(&self, entry: &Entry) -> Result<LogId, StorageError> {

@@ -240,7 +240,7 @@ impl StateStore {
     /// # Errors
     /// Faults of this node's disk.
     pub fn node(&self, id: u64) -> Result<Option<NodeRow>, StorageError> {
-        Tables(&self.live().generation).node(id)
+        Tables::new(&self.live().generation).node(id)
     }
 
     /// The id of the node that has this name and was not retired.
@@ -248,7 +248,7 @@ impl StateStore {
     /// # Errors
     /// Faults of this node's disk.
     pub fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {
-        Tables(&self.live().generation).live_node_named(name)
+        Tables::new(&self.live().generation).live_node_named(name)
     }
 
     /// The chain hash after the entry at `index`, if that is a multiple of 64, not too long ago and applied since
