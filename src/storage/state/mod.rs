@@ -60,6 +60,7 @@
 
 mod apply;
 mod chain;
+mod commands;
 mod compact;
 mod digest;
 mod files;
