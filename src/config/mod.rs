@@ -158,8 +158,8 @@ documented! {
         /// Cache of blocks read from disk, in MiB. A quarter of the machine's memory is a good value for a node that
         /// has the machine to itself. Default: 256.
         pub block_cache_mb: usize,
-        /// Writes to a table that are gathered in memory before they become a file, in MiB. Larger is slower.
-        /// Default: 8.
+        /// Writes to a table that are gathered in memory before they become a file, in MiB. Smaller takes less memory, and
+        /// more time to merge the files. Default: 32.
         pub memtable_mb: usize,
         /// Newest log entries kept in memory for replication, in MiB. Default: 16.
         pub log_cache_mb: usize,
@@ -268,7 +268,7 @@ impl Default for RaftConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { block_cache_mb: 256, memtable_mb: 8, log_cache_mb: 16 }
+        Self { block_cache_mb: 256, memtable_mb: 32, log_cache_mb: 16 }
     }
 }
 

@@ -135,6 +135,9 @@ pub fn check_name_characters(name: &str) -> Result<(), &'static str> {
 /// Checks text that is no name, such as the detail of an address: NFC, nothing that does not show, and no white space
 /// at either end. It may be empty.
 pub fn check_free(text: &str) -> Result<(), &'static str> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
     check_nfc(text)?;
     if text.trim().len() != text.len() {
         return Err("must have no white space at either end");
@@ -162,7 +165,7 @@ fn why_not(c: char) -> &'static str {
 }
 
 fn check_nfc(text: &str) -> Result<(), &'static str> {
-    if is_nfc(text) { Ok(()) } else { Err("must be in Unicode normal form NFC") }
+    if text.is_ascii() || is_nfc(text) { Ok(()) } else { Err("must be in Unicode normal form NFC") }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const ACTIVE: &str = "person.personal_id";
 const CANCELLED: &str = "person.cancelled_personal_ids";
 
 /// What leads to people besides a personal id.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alias {
     /// A CMND number.
     OldId(String),
@@ -146,22 +146,23 @@ pub(super) fn effects<V: View>(people: &People<'_, V>, draft: &Draft) -> Result<
         return Ok(effects);
     }
     if !after.personal_id.is_empty() {
-        let field = format!("{}.personal_id", draft.path);
+        let field = || format!("{}.personal_id", draft.path);
         effects.extend(personal_id(people, uid, &after.personal_id, false, field)?);
     }
     for number in &after.cancelled_personal_ids {
-        let field = format!("{}.cancelled_personal_ids", draft.path);
+        let field = || format!("{}.cancelled_personal_ids", draft.path);
         effects.extend(personal_id(people, uid, number, true, field)?);
     }
     let had = before.map(aliases_of).unwrap_or_default();
-    let has = aliases_of(after);
-    for alias in has.difference(&had) {
+    let mut has = aliases_of(after);
+    effects.extend(had.difference(&has).map(|alias| Effect::RemoveHolder { alias: alias.clone(), uid }));
+    has.retain(|alias| !had.contains(alias));
+    for alias in &has {
         if matches!(alias, Alias::Credential { .. }) {
             credential(people, uid, alias, &draft.path)?;
         }
     }
-    effects.extend(had.difference(&has).map(|alias| Effect::RemoveHolder { alias: alias.clone(), uid }));
-    effects.extend(has.difference(&had).map(|alias| Effect::AddHolder { alias: alias.clone(), uid }));
+    effects.extend(has.into_iter().map(|alias| Effect::AddHolder { alias, uid }));
     Ok(effects)
 }
 
@@ -184,14 +185,14 @@ fn personal_id<V: View>(
     uid: u64,
     number: &str,
     cancelled: bool,
-    field: String,
+    field: impl FnOnce() -> String,
 ) -> Result<Option<Effect>, Stop<V::Error>> {
     let mut row = match people.view.personal_id(number).map_err(Stop::View)? {
         Some(row) if row.person_uid == uid && row.cancelled == cancelled => return Ok(None),
         Some(row) if row.person_uid == uid || merges(people, row.person_uid, uid) => row,
         Some(_) => {
             let detail = "this personal id belongs to another person";
-            return Err(rejection(ErrorReason::IdentifierTaken, field, detail).into());
+            return Err(rejection(ErrorReason::IdentifierTaken, field(), detail).into());
         }
         None => PersonalIdRow { person_uid: uid, ..PersonalIdRow::default() },
     };

@@ -28,7 +28,7 @@ pub(super) fn all<V: View>(people: &People<'_, V>) -> Result<(), Stop<V::Error>>
     for draft in people.drafts().values() {
         let born = draft.after.birth_date;
         if draft.before().is_none_or(|before| before.birth_date != born) {
-            people.not_in_future(born.as_ref(), &format!("{}.birth_date", draft.path))?;
+            people.not_in_future(born.as_ref(), &at(draft, "birth_date"))?;
         }
         let since = |person: &Person| person.physical_status.and_then(|status| status.since);
         if draft.before().is_none_or(|before| since(before) != since(&draft.after)) {
@@ -121,8 +121,11 @@ fn households<V: View>(people: &People<'_, V>) -> Result<(), Stop<V::Error>> {
     let mut files: BTreeMap<&str, Vec<&Draft>> = BTreeMap::new();
     for draft in people.drafts().values() {
         let after = &draft.after;
-        let place = |person: &Person| (person.residence_file_no.clone(), person.household_role);
-        if !after.residence_file_no.is_empty() && draft.before().map(place) != Some(place(after)) {
+        let same = |before: &Person| {
+            before.residence_file_no == after.residence_file_no
+                && before.household_role == after.household_role
+        };
+        if !after.residence_file_no.is_empty() && !draft.before().is_some_and(same) {
             files.entry(&after.residence_file_no).or_default().push(draft);
         }
     }
@@ -155,7 +158,13 @@ fn household<V: View>(people: &People<'_, V>, file: &str, entering: &[&Draft]) -
     }
     let mut heads = 0;
     for &uid in &members {
-        heads += usize::from(people.record(uid)?.is_some_and(|person| is_head(&person)));
+        heads += usize::from(match people.drafts().get(&uid) {
+            Some(draft) => is_head(&draft.after),
+            None => {
+                let row = people.view.person(uid).map_err(Stop::View)?;
+                row.is_some_and(|row| row.person.as_ref().is_some_and(is_head))
+            }
+        });
     }
     if heads > 1 {
         let detail = "the household has a head already";
@@ -165,5 +174,5 @@ fn household<V: View>(people: &People<'_, V>, file: &str, entering: &[&Draft]) -
 }
 
 fn at(draft: &Draft, field: &str) -> String {
-    format!("{}.{field}", draft.path)
+    [&draft.path, ".", field].concat()
 }

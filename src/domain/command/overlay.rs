@@ -3,19 +3,23 @@
 //! A write set looks through one, so that its second write sees what its first did; storage looks through one while
 //! it gathers the effects of a whole log entry into a single batch of rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use super::{Alias, Effect, View, uid_of};
 use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
 
+/// Rows by key, never in any order. Its hashes have no random part, for nothing here may have one.
+type ByKey<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
 /// A [`View`] over another one and the effects applied since.
 pub struct Overlay<'a, V: View> {
     base: &'a V,
-    persons: BTreeMap<u64, Arc<PersonRow>>,
-    personal_ids: BTreeMap<String, PersonalIdRow>,
-    /// Alias, then holder: true when it was added last, false when it was removed last.
-    holders: BTreeMap<Alias, BTreeMap<u64, bool>>,
+    persons: ByKey<u64, Arc<PersonRow>>,
+    personal_ids: ByKey<String, PersonalIdRow>,
+    /// Alias, then its holders in the order of the effects: true when one was added, false when one was removed.
+    holders: ByKey<Alias, Vec<(u64, bool)>>,
     nodes: BTreeMap<u64, NodeRow>,
     audit_logs: BTreeMap<u64, AuditLogRow>,
 }
@@ -25,9 +29,9 @@ impl<'a, V: View> Overlay<'a, V> {
     pub fn new(base: &'a V) -> Self {
         Self {
             base,
-            persons: BTreeMap::new(),
-            personal_ids: BTreeMap::new(),
-            holders: BTreeMap::new(),
+            persons: ByKey::default(),
+            personal_ids: ByKey::default(),
+            holders: ByKey::default(),
             nodes: BTreeMap::new(),
             audit_logs: BTreeMap::new(),
         }
@@ -35,28 +39,33 @@ impl<'a, V: View> Overlay<'a, V> {
 
     /// Puts effects on top, in order.
     pub fn apply(&mut self, effects: &[Effect]) {
+        self.absorb(effects.to_vec());
+    }
+
+    /// The same, of effects that nobody else needs any more.
+    pub fn absorb(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::PutPerson { row, .. } => {
-                    self.persons.insert(uid_of(row), row.clone());
+                    self.persons.insert(uid_of(&row), row);
                 }
                 Effect::PutPersonalId { number, row } => {
-                    self.personal_ids.insert(number.clone(), row.clone());
+                    self.personal_ids.insert(number, row);
                 }
-                Effect::AddHolder { alias, uid } => self.set_holder(alias, *uid, true),
-                Effect::RemoveHolder { alias, uid } => self.set_holder(alias, *uid, false),
+                Effect::AddHolder { alias, uid } => self.set_holder(alias, uid, true),
+                Effect::RemoveHolder { alias, uid } => self.set_holder(alias, uid, false),
                 Effect::PutNode { id, row } => {
-                    self.nodes.insert(*id, row.clone());
+                    self.nodes.insert(id, row);
                 }
                 Effect::PutAuditLog { id, row } => {
-                    self.audit_logs.insert(*id, row.clone());
+                    self.audit_logs.insert(id, row);
                 }
             }
         }
     }
 
-    fn set_holder(&mut self, alias: &Alias, uid: u64, holds: bool) {
-        self.holders.entry(alias.clone()).or_default().insert(uid, holds);
+    fn set_holder(&mut self, alias: Alias, uid: u64, holds: bool) {
+        self.holders.entry(alias).or_default().push((uid, holds));
     }
 }
 
@@ -82,7 +91,7 @@ impl<V: View> View for Overlay<'_, V> {
         // Of the first ones of the base, at most as many go as changed here.
         let base = self.base.holders(alias, limit.saturating_add(changed.len()))?;
         let mut holders: BTreeSet<u64> = base.into_iter().collect();
-        for (&uid, &holds) in changed {
+        for &(uid, holds) in changed {
             if holds {
                 holders.insert(uid);
             } else {

@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prost::Message;
+use prost::DecodeError;
 use rocksdb::WriteBatch;
-use sha2::{Digest, Sha256};
 
+use super::commands::{Commands, Received};
 use super::compact;
 use super::generation::Generation;
 use super::position::Position;
@@ -26,8 +26,8 @@ use crate::defect::{self, Defect};
 use crate::domain::command::{self, Alias, Counters, Effect, Overlay, View, leads_to};
 use crate::proto::registry::{ErrorReason, Rejection};
 use crate::proto::store::{
-    Batch, Command, CompactHistory, Entry, HolderRow, LogId, Membership, NodeRow, PersonRow, Reply,
-    RequestRow, StoredMembership, SupersededRow, entry, reply,
+    Command, CompactHistory, Entry, HolderRow, LogId, Membership, NodeRow, PersonRow, Reply, RequestRow,
+    StoredMembership, SupersededRow, entry, reply,
 };
 use crate::storage::error::StorageError;
 
@@ -61,10 +61,11 @@ pub(super) fn decide(
     earliest_expiry: u64,
     entries: &[Entry],
 ) -> Result<Outcome, StorageError> {
-    let tables = Tables(generation);
+    let tables = Tables::new(generation);
     let mut pass = Pass {
         generation,
         sight: Overlay::new(&tables),
+        unseen: Vec::new(),
         requests: Requests::new(generation, earliest_expiry),
         rows: Rows::new(generation),
         position: before.clone(),
@@ -93,7 +94,7 @@ pub(super) fn decide(
 /// What an entry carries.
 enum Work<'a> {
     Nothing,
-    Batch(Batch),
+    Batch(Commands),
     Membership(&'a Membership),
 }
 
@@ -102,9 +103,9 @@ impl<'a> Work<'a> {
         match &entry.payload {
             Some(entry::Payload::Blank(_)) => Ok(Self::Nothing),
             Some(entry::Payload::Membership(membership)) => Ok(Self::Membership(membership)),
-            Some(entry::Payload::Batch(bytes)) => match Batch::decode(&bytes[..]) {
+            Some(entry::Payload::Batch(bytes)) => match Commands::decode(bytes.clone()) {
                 Ok(batch) => Ok(Self::Batch(batch)),
-                Err(e) => Err(StorageError::corrupt(log_entry(id), format!("it cannot be decoded ({e})"))),
+                Err(e) => Err(undecodable(id, &e)),
             },
             None => Err(StorageError::corrupt(log_entry(id), "it carries nothing known")),
         }
@@ -112,16 +113,18 @@ impl<'a> Work<'a> {
 }
 
 /// The state of one call.
-struct Pass<'a> {
+struct Pass<'a, 't> {
     generation: &'a Generation,
-    sight: Overlay<'a, Tables<'a>>,
+    sight: Overlay<'t, Tables<'a>>,
+    /// Effects that nobody had to see yet: the last ones of a call are never seen.
+    unseen: Vec<Vec<Effect>>,
     requests: Requests<'a>,
     rows: Rows<'a>,
     position: Position,
     compacted: u32,
 }
 
-impl Pass<'_> {
+impl Pass<'_, '_> {
     /// The id of an entry, which must be later than the last one applied. That no entry is left out is the log's to
     /// see: it refuses to be read across a hole.
     fn next_id(&self, entry: &Entry) -> Result<LogId, StorageError> {
@@ -139,7 +142,7 @@ impl Pass<'_> {
         self.rows.begin(&self.position.chain_hash, id);
         let replies = match work {
             Work::Nothing => Vec::new(),
-            Work::Batch(batch) => self.batch(batch)?,
+            Work::Batch(batch) => self.batch(id, &batch)?,
             Work::Membership(membership) => {
                 self.membership(id, membership)?;
                 Vec::new()
@@ -150,15 +153,15 @@ impl Pass<'_> {
         Ok(replies)
     }
 
-    fn batch(&mut self, batch: Batch) -> Result<Vec<Reply>, StorageError> {
+    fn batch(&mut self, id: LogId, batch: &Commands) -> Result<Vec<Reply>, StorageError> {
         let time_ms = self.position.counters.time_ms.max(batch.proposed_at_ms);
         self.position.counters.time_ms = time_ms;
         self.requests.expire(&mut self.rows, time_ms)?;
-        if let Some(ask) = compact::asked(&batch) {
+        if let Some(ask) = compact::asked(batch) {
             return Ok(vec![self.compact(ask)?]);
         }
         let expires_at_ms = time_ms.saturating_add(batch.request_window_ms);
-        batch.commands.into_iter().map(|command| self.command(command, expires_at_ms)).collect()
+        batch.commands.iter().map(|received| self.command(id, received, expires_at_ms)).collect()
     }
 
     fn compact(&mut self, ask: &CompactHistory) -> Result<Reply, StorageError> {
@@ -169,22 +172,23 @@ impl Pass<'_> {
     }
 
     /// The first reply to a command, whether it is now or was before.
-    fn command(&mut self, mut command: Command, expires_at_ms: u64) -> Result<Reply, StorageError> {
+    fn command(&mut self, id: LogId, received: &Received, expires_at_ms: u64) -> Result<Reply, StorageError> {
+        let command = &received.command;
         let key = match &command.context {
             Some(context) if !context.request_id.is_empty() => {
                 request_key(&context.agency_id, &context.request_id)
             }
             // Of the cluster itself: nobody would send it again.
-            _ => return self.decide(&command),
+            _ => return self.decide(command),
         };
-        let op_sha256 = op_sha256(&mut command);
+        let op_sha256 = received.op_sha256().map_err(|e| undecodable(id, &e))?;
         let there = self.requests.row(&key)?;
         let live = there.as_ref().filter(|row| row.expires_at_ms >= self.position.counters.time_ms);
         let live = live.filter(|_| !defect::has(Defect::NoRequestTable));
         if let Some(row) = live {
             return Ok(self.again(row, &op_sha256));
         }
-        let reply = self.decide(&command)?;
+        let reply = self.decide(command)?;
         let op_sha256 = op_sha256.to_vec().into();
         let row = RequestRow { reply: Some(reply.clone()), op_sha256, expires_at_ms };
         self.requests.put(&mut self.rows, key, row, there.as_ref());
@@ -208,10 +212,16 @@ impl Pass<'_> {
     }
 
     fn decide(&mut self, command: &Command) -> Result<Reply, StorageError> {
+        self.look();
         let decision = command::decide(&self.sight, self.position.counters, command)?;
         self.position.counters = decision.counters;
-        self.execute(&decision.effects)?;
+        self.execute(decision.effects)?;
         Ok(decision.reply)
+    }
+
+    /// Lets what comes now see what was written before.
+    fn look(&mut self) {
+        self.unseen.drain(..).for_each(|effects| self.sight.absorb(effects));
     }
 
     /// Every member has a row in the node table, and no id at or below a member's is given out again.
@@ -219,10 +229,11 @@ impl Pass<'_> {
         for member in &membership.members {
             let Counters { next_node_id, .. } = &mut self.position.counters;
             *next_node_id = (*next_node_id).max(member.node_id.saturating_add(1));
+            self.look();
             if self.sight.node(member.node_id)?.is_none() {
                 let name = member.member.as_ref().map(|member| member.name.clone()).unwrap_or_default();
                 let row = NodeRow { name, retired: false };
-                self.execute(&[Effect::PutNode { id: member.node_id, row }])?;
+                self.execute(vec![Effect::PutNode { id: member.node_id, row }])?;
             }
         }
         let stored = StoredMembership { log_id: Some(id), membership: Some(membership.clone()) };
@@ -230,10 +241,10 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Turns effects into rows, and lets later commands see them.
-    fn execute(&mut self, effects: &[Effect]) -> Result<(), StorageError> {
+    /// Turns effects into rows, for later commands to see.
+    fn execute(&mut self, effects: Vec<Effect>) -> Result<(), StorageError> {
         let mut versions = Versions::new();
-        for effect in effects {
+        for effect in &effects {
             match effect {
                 Effect::PutPerson { row, previous } => {
                     let (uid, _) = version_of(row)?;
@@ -254,7 +265,7 @@ impl Pass<'_> {
                 Effect::PutAuditLog { id, row } => self.rows.put(&audit_log_key(*id), row),
             }
         }
-        self.sight.apply(effects);
+        self.unseen.push(effects);
         Ok(())
     }
 
@@ -290,10 +301,6 @@ fn log_entry(id: LogId) -> String {
     format!("log entry {}", id.index)
 }
 
-/// SHA-256 of what a command asks for, whoever asks.
-fn op_sha256(command: &mut Command) -> [u8; 32] {
-    let (context, entropy) = (command.context.take(), std::mem::take(&mut command.entropy));
-    let hash = Sha256::digest(command.encode_to_vec()).into();
-    (command.context, command.entropy) = (context, entropy);
-    hash
+fn undecodable(id: LogId, error: &DecodeError) -> StorageError {
+    StorageError::corrupt(log_entry(id), format!("it cannot be decoded ({error})"))
 }

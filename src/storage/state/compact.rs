@@ -22,19 +22,20 @@
 use rocksdb::ReadOptions;
 
 use super::StateStore;
+use super::commands::Commands;
 use super::generation::{Generation, RawRow};
 use super::position::FirstRevision;
 use super::rows::Rows;
 use super::tables::{Row, Table, history_key, holder_key, id_key, split_superseded_key};
 use super::view::record;
 use crate::domain::command::aliases_of;
-use crate::proto::store::{Batch, CompactHistory, HolderRow, PersonRow, SupersededRow, command::Op};
+use crate::proto::store::{CompactHistory, HolderRow, PersonRow, SupersededRow, command::Op};
 use crate::storage::error::StorageError;
 
 /// The compaction that a batch asks for. It stands alone there.
-pub(super) fn asked(batch: &Batch) -> Option<&CompactHistory> {
+pub(super) fn asked(batch: &Commands) -> Option<&CompactHistory> {
     match &batch.commands[..] {
-        [command] => match &command.op {
+        [received] => match &received.command.op {
             Some(Op::CompactHistory(compact)) => Some(compact),
             _ => None,
         },

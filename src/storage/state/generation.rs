@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rocksdb::{DB, DBPinnableSlice, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    DB, DBPinnableSlice, DBRawIterator, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
+    WriteOptions,
+};
 
 use super::files;
 use super::options;
@@ -196,6 +199,13 @@ impl Generation {
         options.set_iterate_range(rocksdb::PrefixRange(holder_prefix(alias)));
         options.set_prefix_same_as_start(true);
         self.rows(Table::Alias, &holder_key(alias, 0), options)
+    }
+
+    /// The same for one alias after the other: each search must look for a [`holder_key`], and ends with its prefix.
+    pub fn all_holders(&self) -> DBRawIterator<'_> {
+        let mut options = ReadOptions::default();
+        options.set_prefix_same_as_start(true);
+        self.db.raw_iterator_cf_opt(self.table(Table::Alias), options)
     }
 
     /// Writes a batch: all of it or nothing, visible at once, on disk with the next flush.

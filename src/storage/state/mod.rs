@@ -60,6 +60,7 @@
 
 mod apply;
 mod chain;
+mod commands;
 mod compact;
 mod digest;
 mod files;
@@ -241,7 +242,7 @@ impl StateStore {
     /// # Errors
     /// Faults of this node's disk.
     pub fn node(&self, id: u64) -> Result<Option<NodeRow>, StorageError> {
-        Tables(&self.live().generation).node(id)
+        Tables::new(&self.live().generation).node(id)
     }
 
     /// The last checkpoint of a node's audit log.
@@ -249,7 +250,7 @@ impl StateStore {
     /// # Errors
     /// Faults of this node's disk.
     pub fn audit_checkpoint(&self, node_id: u64) -> Result<Option<Checkpoint>, StorageError> {
-        Ok(Tables(&self.live().generation).audit_log(node_id)?.and_then(|row| row.checkpoint))
+        Ok(Tables::new(&self.live().generation).audit_log(node_id)?.and_then(|row| row.checkpoint))
     }
 
     /// The id of the node that has this name and was not retired.
@@ -257,7 +258,7 @@ impl StateStore {
     /// # Errors
     /// Faults of this node's disk.
     pub fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {
-        Tables(&self.live().generation).live_node_named(name)
+        Tables::new(&self.live().generation).live_node_named(name)
     }
 
     /// The chain hash after the entry at `index`, if that is a multiple of 64, not too long ago and applied since

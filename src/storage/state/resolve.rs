@@ -13,11 +13,11 @@
 
 use std::iter;
 
-use super::tables::Table;
+use super::tables::{Table, personal_id_key};
 use super::view::{ReadError, StateView, Tables, record};
-use crate::domain::command::{Alias, View};
+use crate::domain::command::Alias;
 use crate::proto::registry::{KeyResolution, Person, PersonKey, person_key::Key};
-use crate::proto::store::PersonRow;
+use crate::proto::store::{PersonRow, PersonalIdRow};
 use crate::storage::error::StorageError;
 
 /// What a key led to.
@@ -78,9 +78,8 @@ impl StateView {
     }
 
     fn resolve_personal_id(&self, number: &str) -> Result<Resolved, ReadError> {
-        let Some(alias) = Tables(&self.generation).personal_id(number)? else {
-            return Ok(Resolved::NotFound);
-        };
+        let alias: Option<PersonalIdRow> = self.generation.row(&personal_id_key(number))?;
+        let Some(alias) = alias else { return Ok(Resolved::NotFound) };
         // From the last one back: at this view some of the merges may be still to come.
         let earlier = alias.earlier_uids.iter().rev().copied();
         for uid in iter::once(alias.person_uid).chain(earlier) {
@@ -110,7 +109,7 @@ impl StateView {
     /// there was none.
     fn handed_on(&self, alias: &Alias, holder: u64) -> Result<u64, ReadError> {
         let mut merged_into_it = Vec::new();
-        for held in Tables(&self.generation).all_holders(alias) {
+        for held in Tables::new(&self.generation).all_holders(alias) {
             let (uid, row) = held?;
             if !row.handed_on {
                 continue;

@@ -7,8 +7,11 @@
 //!
 //! in the order in which the entry writes them; numbers are big endian. The position's rows are left out: the hash
 //! itself is in one of them.
+//!
+//! RocksDB gets the rows of a call in the order of their keys, and of rows with one key the last alone: what the tables
+//! hold is the same, and a search for the place of a key in memory begins at that of the one before it.
 
-use rocksdb::WriteBatch;
+use rocksdb::{ColumnFamily, WriteBatch};
 use sha2::{Digest, Sha256};
 
 use super::generation::Generation;
@@ -16,22 +19,44 @@ use super::position::Position;
 use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table};
 use crate::proto::store::LogId;
 
-/// The write batch under construction.
+/// What will be written, under construction.
 pub(super) struct Rows<'a> {
-    generation: &'a Generation,
-    batch: WriteBatch,
+    /// By number of the table; the first is none's.
+    tables: [&'a ColumnFamily; Table::ALL.len() + 1],
+    /// In the order in which they were written.
+    rows: Vec<Pending>,
+    /// Keys and values of the rows.
+    bytes: Vec<u8>,
     hash: Sha256,
+}
+
+/// A row to be written: where its key and, unless it is deleted, its value stand.
+struct Pending {
+    table: Table,
+    begin: usize,
+    key_end: usize,
+    value_end: Option<usize>,
+}
+
+impl Pending {
+    fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.begin..self.key_end]
+    }
 }
 
 impl<'a> Rows<'a> {
     /// Nothing to write yet.
     pub fn new(generation: &'a Generation) -> Self {
-        Self { generation, batch: WriteBatch::default(), hash: Sha256::new() }
+        let mut tables = [generation.table(Table::Meta); Table::ALL.len() + 1];
+        for table in Table::ALL {
+            tables[table as usize] = generation.table(table);
+        }
+        Self { tables, rows: Vec::new(), bytes: Vec::new(), hash: Sha256::new() }
     }
 
-    /// How much it has come to.
+    /// How much it has come to: of each row also its kind, its table and two lengths.
     pub fn bytes(&self) -> usize {
-        self.batch.size_in_bytes()
+        self.bytes.len() + 4 * self.rows.len()
     }
 
     /// What follows is written by this entry.
@@ -56,13 +81,22 @@ impl<'a> Rows<'a> {
     /// Writes a row as it is stored.
     pub fn put_value(&mut self, table: Table, key: &[u8], value: &[u8]) {
         self.chain(table, 1, key, value);
-        self.batch.put_cf(self.generation.table(table), key, value);
+        let (begin, key_end) = self.keep(key);
+        self.bytes.extend_from_slice(value);
+        self.rows.push(Pending { table, begin, key_end, value_end: Some(self.bytes.len()) });
     }
 
     /// Removes a row.
     pub fn delete(&mut self, table: Table, key: &[u8]) {
         self.chain(table, 0, key, &[]);
-        self.batch.delete_cf(self.generation.table(table), key);
+        let (begin, key_end) = self.keep(key);
+        self.rows.push(Pending { table, begin, key_end, value_end: None });
+    }
+
+    fn keep(&mut self, key: &[u8]) -> (usize, usize) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        (begin, self.bytes.len())
     }
 
     fn chain(&mut self, table: Table, kind: u8, key: &[u8], value: &[u8]) {
@@ -75,14 +109,30 @@ impl<'a> Rows<'a> {
     }
 
     /// The batch, with the position that it leads to.
-    pub fn finish(mut self, before: &Position, after: &Position) -> WriteBatch {
-        let meta = self.generation.table(Table::Meta);
-        self.batch.put_cf(meta, APPLIED_KEY, after.to_row().to_value());
+    pub fn finish(self, before: &Position, after: &Position) -> WriteBatch {
+        let Self { tables, mut rows, bytes, .. } = self;
+        // Rows with one key keep their order.
+        rows.sort_by(|one, other| (one.table, one.key(&bytes)).cmp(&(other.table, other.key(&bytes))));
+        let mut batch = WriteBatch::with_capacity_bytes(bytes.len() + 16 * rows.len() + 512);
+        for (position, row) in rows.iter().enumerate() {
+            let key = row.key(&bytes);
+            let again = |next: &Pending| next.table == row.table && next.key(&bytes) == key;
+            if rows.get(position + 1).is_some_and(again) {
+                continue;
+            }
+            let table = tables[row.table as usize];
+            match row.value_end {
+                Some(end) => batch.put_cf(table, key, &bytes[row.key_end..end]),
+                None => batch.delete_cf(table, key),
+            }
+        }
+        let meta = tables[Table::Meta as usize];
+        batch.put_cf(meta, APPLIED_KEY, after.to_row().to_value());
         if let Some(membership) = &after.membership
             && before.membership != after.membership
         {
-            self.batch.put_cf(meta, MEMBERSHIP_KEY, membership.to_value());
+            batch.put_cf(meta, MEMBERSHIP_KEY, membership.to_value());
         }
-        self.batch
+        batch
     }
 }

@@ -15,15 +15,19 @@
 //! Compaction may remove versions while a view is held that needs them. So every read ends with a look at where the
 //! history begins (`StateView::kept`): what it found, or did not find, counts only if the view is not from before.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use rocksdb::ReadOptions;
+use rocksdb::{DBRawIterator, ReadOptions};
 
 use super::generation::Generation;
 use super::part;
 use super::position::FirstRevision;
-use super::tables::{Row, Table, audit_log_key, history_key, holder_prefix, id_key, id_of, personal_id_key};
+use super::tables::{
+    Row, Table, audit_log_key, history_key, holder_key, holder_prefix, id_key, id_of, personal_id_key,
+    shared_part,
+};
 use crate::domain::command::{Alias, View, leads_to};
 use crate::domain::fields::Fields;
 use crate::proto::registry::Person;
@@ -141,7 +145,7 @@ impl StateView {
     pub fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<PersonRow>, ReadError> {
         let mut holders = Vec::new();
         let view = self.clone().of_fields(alias.fields().iter().fold(self.fields, |all, it| all.with(*it)));
-        for holder in Tables(&self.generation).all_holders(alias) {
+        for holder in Tables::new(&self.generation).all_holders(alias) {
             if holders.len() == limit {
                 break;
             }
@@ -252,17 +256,28 @@ pub(super) fn version_of(row: &PersonRow) -> Result<(u64, u64), StorageError> {
     record(row).map(|person| (person.uid, person.record_revision))
 }
 
-/// The tables as they are now: what `apply` decides on.
-pub(super) struct Tables<'a>(pub &'a Generation);
+/// The tables as they were when they were first looked at: what one call of `apply` decides on.
+pub(super) struct Tables<'a> {
+    generation: &'a Generation,
+    /// The one iterator of all searches for holders: to make one takes as long as a search.
+    holders: RefCell<Option<DBRawIterator<'a>>>,
+    /// The personal id that was looked up last: a write asks twice, who has it and whether it is free.
+    last_id: RefCell<Option<(String, Option<PersonalIdRow>)>>,
+}
 
-impl Tables<'_> {
+impl<'a> Tables<'a> {
+    /// Those of a generation. Nothing may be written to it while they are looked at.
+    pub fn new(generation: &'a Generation) -> Self {
+        Self { generation, holders: RefCell::default(), last_id: RefCell::default() }
+    }
+
     /// All who have or had an alias, by uid, and whether they no longer do.
     pub fn all_holders(
         &self,
         alias: &Alias,
-    ) -> impl Iterator<Item = Result<(u64, HolderRow), StorageError>> + use<'_> {
+    ) -> impl Iterator<Item = Result<(u64, HolderRow), StorageError>> + use<'a> {
         let prefix = holder_prefix(alias);
-        let rows = self.0.holders(alias);
+        let rows = self.generation.holders(alias);
         rows.filter_map(move |row| {
             let (key, value) = match row {
                 Ok(row) => row,
@@ -279,37 +294,52 @@ impl View for Tables<'_> {
     type Error = StorageError;
 
     fn person(&self, uid: u64) -> Result<Option<Arc<PersonRow>>, StorageError> {
-        Ok(self.0.row(&id_key(uid))?.map(Arc::new))
+        Ok(self.generation.row(&id_key(uid))?.map(Arc::new))
     }
 
     fn personal_id(&self, number: &str) -> Result<Option<PersonalIdRow>, StorageError> {
-        self.0.row(&personal_id_key(number))
+        let mut last = self.last_id.borrow_mut();
+        if let Some((_, row)) = last.as_ref().filter(|(known, _)| known == number) {
+            return Ok(row.clone());
+        }
+        let row: Option<PersonalIdRow> = self.generation.row(&personal_id_key(number))?;
+        *last = Some((number.to_owned(), row.clone()));
+        Ok(row)
     }
 
     fn holders(&self, alias: &Alias, limit: usize) -> Result<Vec<u64>, StorageError> {
+        let mut kept = self.holders.borrow_mut();
+        let rows = kept.get_or_insert_with(|| self.generation.all_holders());
+        let first = holder_key(alias, 0);
+        let prefix = shared_part(&first);
         let mut holders = Vec::new();
-        for holder in self.all_holders(alias) {
-            if holders.len() == limit {
-                break;
-            }
-            let (uid, row) = holder?;
-            if row.removed_revision == 0 {
+        rows.seek(&first);
+        while holders.len() < limit
+            && let Some((key, value)) = rows.item()
+            && key.starts_with(prefix)
+        {
+            // Another length belongs to another, longer number.
+            if let Ok(uid) = id_of(Table::Alias, &key[prefix.len()..])
+                && HolderRow::from_value(value)?.removed_revision == 0
+            {
                 holders.push(uid);
             }
+            rows.next();
         }
+        rows.status().map_err(StorageError::rocks("read", self.generation.path()))?;
         Ok(holders)
     }
 
     fn node(&self, id: u64) -> Result<Option<NodeRow>, StorageError> {
-        self.0.row(&id_key(id))
+        self.generation.row(&id_key(id))
     }
 
     fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, StorageError> {
-        self.0.row(&audit_log_key(node_id))
+        self.generation.row(&audit_log_key(node_id))
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {
-        for row in self.0.rows_from(Table::Node, &[], ReadOptions::default()) {
+        for row in self.generation.rows_from(Table::Node, &[], ReadOptions::default()) {
             let (key, value) = row?;
             let node = NodeRow::from_value(&value)?;
             if !node.retired && node.name == name {
