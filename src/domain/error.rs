@@ -110,7 +110,7 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(seen, 30);
+        assert_eq!(seen, 32);
     }
 
     #[test]
