@@ -26,13 +26,16 @@ use crate::storage::error::StorageError;
 /// Bytes of records that are gone through at once.
 const STEP_BYTES: usize = 1 << 20;
 
+/// A copy, or why it cannot be used.
+type Opened = Result<Arc<Mutex<Carried>>, String>;
+
 /// The copies and the index of this node.
 pub struct Archive {
     data: PathBuf,
     owner: Owner,
     segment_bytes: u64,
-    /// By node; or why that node's copy cannot be used.
-    copies: Mutex<BTreeMap<u64, Result<Arc<Mutex<Carried>>, String>>>,
+    /// By node.
+    copies: Mutex<BTreeMap<u64, Opened>>,
     /// Opened when it is needed: a provincial node has none.
     index: Mutex<Option<Arc<AuditIndex>>>,
     /// Nothing is opened any more.
@@ -180,8 +183,7 @@ impl Archive {
         let before = peaks.ok().and_then(|peaks| Frontier::new(first, peaks));
         let before = before.ok_or_else(|| AuditError::Closed("its hashes cannot be".to_owned()))?;
         let copy = self.copy(node_id)?;
-        let begun = locked(&copy).disk.begin_after(&before);
-        begun
+        locked(&copy).disk.begin_after(&before)
     }
 
     /// Lets old files of the copies go: see [`super::Audit::retain`].
