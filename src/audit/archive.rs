@@ -9,11 +9,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use super::checkpoint::{self, Kept};
 use super::error::AuditError;
 use super::log::Owner;
 use super::log::disk::Disk;
 use super::log::segments::Segments;
+use super::merkle::{Frontier, Hash};
 use super::{folder, now_ms, record};
 use crate::proto::registry::{AccessRecord, Checkpoint};
 use crate::storage::audit_index::AuditIndex;
@@ -23,13 +26,16 @@ use crate::storage::error::StorageError;
 /// Bytes of records that are gone through at once.
 const STEP_BYTES: usize = 1 << 20;
 
+/// A copy, or why it cannot be used.
+type Opened = Result<Arc<Mutex<Carried>>, String>;
+
 /// The copies and the index of this node.
 pub struct Archive {
     data: PathBuf,
     owner: Owner,
     segment_bytes: u64,
-    /// By node; or why that node's copy cannot be used.
-    copies: Mutex<BTreeMap<u64, Result<Arc<Mutex<Carried>>, String>>>,
+    /// By node.
+    copies: Mutex<BTreeMap<u64, Opened>>,
     /// Opened when it is needed: a provincial node has none.
     index: Mutex<Option<Arc<AuditIndex>>>,
     /// Nothing is opened any more.
@@ -167,6 +173,19 @@ impl Archive {
         outcome
     }
 
+    /// Begins the copy of a node's log, while it is empty, behind records that the node itself keeps no longer. That these are
+    /// the hashes of what was there shows with the next checkpoint. Blocks.
+    ///
+    /// # Errors
+    /// In words when there are not as many hashes as the position has; faults of the disk.
+    pub fn begin_after(&self, node_id: u64, first: u64, hashes: &[Bytes]) -> Result<(), AuditError> {
+        let peaks = hashes.iter().map(|hash| Hash::try_from(&hash[..])).collect::<Result<_, _>>();
+        let before = peaks.ok().and_then(|peaks| Frontier::new(first, peaks));
+        let before = before.ok_or_else(|| AuditError::Closed("its hashes cannot be".to_owned()))?;
+        let copy = self.copy(node_id)?;
+        locked(&copy).disk.begin_after(&before)
+    }
+
     /// Lets old files of the copies go: see [`super::Audit::retain`].
     pub fn forget(&self, node_id: u64, position: u64) -> Result<u64, AuditError> {
         let copy = self.copy(node_id)?;
@@ -268,7 +287,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::audit::checkpoint::Key;
-    use crate::audit::merkle::{self, Frontier};
+    use crate::audit::merkle;
     use crate::proto::registry::AccessedPerson;
 
     fn numbered(position: u64, uid: u64) -> Vec<u8> {
@@ -307,6 +326,20 @@ mod tests {
             let of = |uid| archive.index().unwrap().of_person(uid, None, 100).unwrap().len();
             assert_eq!((of(1), of(2), of(3), of(99), of(4)), (17, 17, 16, 50, 0));
         }
+
+        // Another central node, which comes when the first records are kept nowhere any more.
+        let late = tempfile::tempdir().unwrap();
+        let archive_of_late = Archive::new(late.path().to_owned(), owner.clone(), 1_000);
+        assert!(archive_of_late.begin_after(2, 23, &[]).is_err());
+        let before = segments.tree.frontier(23).unwrap();
+        let hashes: Vec<Bytes> = before.peaks().iter().map(|hash| hash.to_vec().into()).collect();
+        archive_of_late.begin_after(2, 23, &hashes).unwrap();
+        assert_eq!(archive_of_late.coverage(2).unwrap().held, 23);
+        assert_eq!(archive_of_late.take(2, 23, records[23..].to_vec(), 50, Some(&signed)).unwrap(), 50);
+        let held = archive_of_late.segments(2).unwrap().unwrap();
+        assert_eq!((held.first(), held.read(0, usize::MAX).unwrap().len()), (23, 27));
+        archive_of_late.go_through(2, &held).unwrap();
+        assert_eq!(archive_of_late.index().unwrap().of_person(99, None, 100).unwrap().len(), 27);
 
         // What comes twice is here once. What is not the next record, and what does not lead to what was signed, is refused.
         assert_eq!(archive.take(2, 20, records[20..].to_vec(), 50, None).unwrap(), 50);

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -9,7 +11,9 @@ use super::checkpoint::{Kept, Key};
 use super::log::disk::Disk;
 use super::log::{Owner, frame, segments};
 use super::verify::{self, Report};
-use super::{merkle, record};
+use super::{Audit, merkle, record};
+use crate::config::AuditConfig;
+use crate::metrics::Metrics;
 use crate::proto::registry::AccessRecord;
 
 const RECORDS: u64 = 90;
@@ -189,4 +193,30 @@ fn whoever_makes_all_hashes_anew_is_found_out_by_the_signature() {
     fs::copy(folder.path().join("checkpoints"), short.path().join("checkpoints")).unwrap();
     assert_eq!(check(short.path()).unwrap_err().0, 70);
     assert_eq!(merkle::leaf(&numbered(7)), disk.segments().tree.subtree(0, 7).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_lets_go_what_is_old_and_with_all_central_nodes() {
+    let data = tempfile::tempdir().unwrap();
+    // Every batch begins a file.
+    let config = AuditConfig { segment_mb: 0, ..AuditConfig::default() };
+    let audit = Audit::open(data.path(), owner(), &config, &Arc::new(Metrics::new()));
+    for _ in 0..10 {
+        audit.record(AccessRecord::default()).await.unwrap();
+    }
+    let first = || audit.log().unwrap().segments().first();
+    audit.retain(Duration::from_secs(3600), &[1, 3]).unwrap();
+    audit.retain(Duration::ZERO, &[1, 3]).unwrap();
+    audit.record(AccessRecord::default()).await.unwrap();
+    assert_eq!(first(), 0, "it is young, or central node 1 does not have it");
+    audit.has_fetched(1, 6);
+    audit.retain(Duration::ZERO, &[1, 3]).unwrap();
+    // The thread of the log does it before it writes again.
+    for _ in 0..2 {
+        audit.record(AccessRecord::default()).await.unwrap();
+    }
+    assert_eq!(first(), 6);
+    let records = audit.log().unwrap().segments().read(0, usize::MAX).unwrap();
+    assert!(records[0].0 == 6 && records.len() >= 5);
+    audit.close();
 }

@@ -111,12 +111,19 @@ pub async fn read(replica: &Replica, by: u64, from: u64) -> Result<ReadAuditResp
     audit.has_fetched(by, from);
     let (size, first) = (segments.size(), segments.first());
     if from < first || from >= size {
-        return Ok(ReadAuditResponse { records: Vec::new(), size, first });
+        let peaks = segments.tree.frontier(first).map_err(|error| unavailable(&error.into()))?;
+        let frontier = peaks.peaks().iter().map(|hash| hash.to_vec().into()).collect();
+        return Ok(ReadAuditResponse { records: Vec::new(), size, first, frontier });
     }
     let reading = machine::blocking(move || segments.read(from, CHUNK_BYTES)).await;
     let read = reading.map_err(|error| Status::internal(error.to_string()))?;
     let records = read.map_err(|error| unavailable(&error))?.into_iter();
-    Ok(ReadAuditResponse { records: records.map(|(_, record)| record.into()).collect(), size, first })
+    Ok(ReadAuditResponse {
+        records: records.map(|(_, record)| record.into()).collect(),
+        size,
+        first,
+        frontier: Vec::new(),
+    })
 }
 
 /// Whether this node votes: those that do hold the logs of all.
@@ -150,6 +157,13 @@ async fn fetch_of(replica: &Replica, audit: &Arc<Audit>, member: &Member) -> Res
         let held = audit.archive().coverage(node_id).map_err(|error| error.to_string())?.held;
         let answer = replica.calls.read_audit(member, held, PATIENCE).await;
         let answer = answer.map_err(|status| status.message().to_owned())?;
+        if answer.first > held && held == 0 {
+            let (archive, first) = (audit.clone(), answer.first);
+            let beginning = move || archive.archive().begin_after(node_id, first, &answer.frontier);
+            let begun = machine::blocking(beginning).await.map_err(|error| error.to_string())?;
+            begun.map_err(|error| error.to_string())?;
+            continue;
+        }
         if answer.first > held {
             let gone = format!("its records {held} to {} are no longer kept there", answer.first - 1);
             return Err(gone);

@@ -1,5 +1,5 @@
-//! An index over audit logs: who was seen when, on which node, in which record. It follows from the logs alone and is written
-//! without a sync: what a crash takes is added again, because how far each log was gone through stands in the same write.
+//! An index over audit logs: who was seen when, on which node, in which record. It follows from the logs alone and has no log
+//! of its own: what a crash takes is added again, because how far each log was gone through stands in the same write.
 //!
 //! ```text
 //! "p" person uid, instant descending, node, position    -> nothing     numbers are u64, big endian
@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch};
+use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
 
 use super::error::StorageError;
 
@@ -76,7 +76,10 @@ impl AuditIndex {
             }
         }
         batch.put(key(NODE, &[node_id]), next.to_be_bytes());
-        self.db.write(batch).map_err(StorageError::rocks("write to", &self.path))
+        // What is lost with the memory is a tail of such batches, and how far the logs were gone through with it.
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(batch, &options).map_err(StorageError::rocks("write to", &self.path))
     }
 
     /// The records about a person, newest first: `limit` of them, from behind `after` on.
@@ -160,5 +163,8 @@ mod tests {
         assert_eq!(index.of_person(9, None, 9).unwrap(), []);
         assert_eq!(index.all(None, 9).unwrap().len(), 4);
         assert_eq!(index.all(Some(place(9, 1, 2)), 9).unwrap(), all);
+        drop(index);
+        let index = AuditIndex::open(&folder.path().join("index")).unwrap();
+        assert_eq!((index.next(1).unwrap(), index.all(None, 9).unwrap().len()), (3, 4));
     }
 }

@@ -21,7 +21,7 @@ use crate::harness::{Cluster, api};
 
 /// A test that reaches a reason which a healthy node of one second's age never gives: by a call, but for NODE_FAULT and
 /// ID_SPACE_EXHAUSTED, where it is the status that every fault of a disk maps to, and the decision in a full register.
-const ELSEWHERE: [(ErrorReason, &str); 8] = [
+const ELSEWHERE: [(ErrorReason, &str); 9] = [
     (ErrorReason::Overloaded, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::NoQuorum, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::StalenessExceeded, "tests/it/cluster_modes.rs"),
@@ -29,6 +29,7 @@ const ELSEWHERE: [(ErrorReason, &str); 8] = [
     (ErrorReason::RevisionCompacted, "tests/it/cluster_history.rs"),
     (ErrorReason::NodeFault, "src/service/tests/mod.rs"),
     (ErrorReason::ClusterState, "tests/it/cluster_membership.rs"),
+    (ErrorReason::AuditUnavailable, "src/service/tests/live/audit.rs"),
     (ErrorReason::IdSpaceExhausted, "src/domain/command/numbers.rs"),
 ];
 
@@ -246,6 +247,9 @@ async fn reads(client: &Client, reached: &mut Reached) {
     let place = Address { unit_code: "99".to_owned(), ..Address::default() };
     let no_edition = create(client, Person { birth_place: Some(place), ..citizen(40) }).await;
     reached.by(no_edition, FieldInvalid, Code::InvalidArgument, "person.birth_place.unit_edition");
+
+    let no_record = client.prove_inclusion(0, 1_000_000).await;
+    reached.by(no_record, ErrorReason::AccessUnknown, Code::NotFound, "position");
 
     reached.by(client.unit("03".to_owned(), UnitEdition::V34).await, UnitUnknown, Code::NotFound, "code");
 }

@@ -115,6 +115,22 @@ impl Disk {
         Ok(disk)
     }
 
+    /// Makes this empty log one that begins behind records which nobody keeps any more.
+    ///
+    /// # Errors
+    /// Faults of the disk; a log that is not empty stays as it is.
+    pub fn begin_after(&mut self, before: &Frontier) -> Result<(), AuditError> {
+        if self.frontier.size() > 0 {
+            return Ok(());
+        }
+        // Whatever is missing of this when the machine stops, what is there is an empty log.
+        std::fs::remove_file(&self.last.path).map_err(StorageError::io("remove", &self.last.path))?;
+        self.segments.tree.begin_after(before)?;
+        begin(&self.folder, &self.owner, before)?;
+        *self = Self::open(&self.folder, &self.owner, self.segment_bytes)?;
+        Ok(())
+    }
+
     /// What is on disk, for those who read.
     pub fn segments(&self) -> &Arc<Segments> {
         &self.segments
@@ -125,7 +141,7 @@ impl Disk {
     /// # Errors
     /// Faults of the disk: none may be tried again, and the log must not be written to any more.
     pub fn append(&mut self, records: &[Vec<u8>]) -> Result<Duration, StorageError> {
-        if self.length > self.segment_bytes {
+        if self.length > self.segment_bytes && self.frontier.size() > self.last.first {
             self.roll()?;
         }
         let started = Instant::now();

@@ -69,6 +69,19 @@ impl Tree {
         self.file.write_all_at(hashes, offset).map_err(StorageError::io("write", &self.path))
     }
 
+    /// Writes the subtrees that a log begins behind, durable on return.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub fn begin_after(&self, before: &Frontier) -> Result<(), StorageError> {
+        let levels = (0..u64::BITS).rev().filter(|level| before.size() >> level & 1 == 1);
+        for (level, hash) in levels.zip(before.peaks()) {
+            let offset = merkle::stored_at(level, (before.size() >> level) - 1) * HASH;
+            self.file.write_all_at(hash, offset).map_err(StorageError::io("write", &self.path))?;
+        }
+        self.sync()
+    }
+
     /// Makes what was written durable.
     ///
     /// # Errors
