@@ -21,7 +21,7 @@ use crate::harness::{Cluster, api};
 
 /// A test that reaches a reason which a healthy node of one second's age never gives: by a call, but for NODE_FAULT and
 /// ID_SPACE_EXHAUSTED, where it is the status that every fault of a disk maps to, and the decision in a full register.
-const ELSEWHERE: [(ErrorReason, &str); 9] = [
+const ELSEWHERE: [(ErrorReason, &str); 11] = [
     (ErrorReason::Overloaded, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::NoQuorum, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::StalenessExceeded, "tests/it/cluster_modes.rs"),
@@ -30,6 +30,8 @@ const ELSEWHERE: [(ErrorReason, &str); 9] = [
     (ErrorReason::NodeFault, "src/service/tests/mod.rs"),
     (ErrorReason::ClusterState, "tests/it/cluster_membership.rs"),
     (ErrorReason::AuditUnavailable, "src/service/tests/live/audit.rs"),
+    (ErrorReason::MethodNotPermitted, "tests/it/cluster_tls.rs"),
+    (ErrorReason::AgencyMismatch, "tests/it/cluster_tls.rs"),
     (ErrorReason::IdSpaceExhausted, "src/domain/command/numbers.rs"),
 ];
 

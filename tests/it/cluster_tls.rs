@@ -11,7 +11,7 @@ use dancu::client::{Certificates, Client, ClientOptions};
 use dancu::config::Role;
 use dancu::proto::cluster::{AddNodeRequest, NodeState};
 use dancu::proto::registry::population_registry_client::PopulationRegistryClient;
-use dancu::proto::registry::{CreatePerson, ErrorReason, ReadOptions};
+use dancu::proto::registry::{AccessRecord, CreatePerson, ErrorReason, QueryAccessesRequest, ReadOptions};
 use dancu::tls::authority::Authority;
 use dancu::tls::{Circle, Holder, Right};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -131,6 +131,8 @@ async fn cluster_tls_clients_are_who_their_certificates_say() {
     let refused = liar.create(liar.context(), create(2)).await.unwrap_err();
     assert_eq!((refused.code(), refused.reason()), (Code::PermissionDenied, ErrorReason::AgencyMismatch));
     assert!(refused.message().contains("agency G12"), "{refused}");
+    let refused = liar.read(api::by_uid(1), ReadOptions::default()).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::AgencyMismatch);
 
     // Operators read no records, agencies do not run the cluster, observers change nothing.
     for (holder, right) in [("hoa", Right::Administer), ("an", Right::Observe)] {
@@ -144,6 +146,20 @@ async fn cluster_tls_clients_are_who_their_certificates_say() {
     }
     let refused = agency.status(true).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::MethodNotPermitted, "{refused}");
+
+    // What was refused is on record, by whom it was asked and not by whom it was said to be.
+    let asked = QueryAccessesRequest { refused: true, limit: 100, ..QueryAccessesRequest::default() };
+    let refused = cluster.only(0).query_accesses(asked).await.unwrap().accesses;
+    for (caller, method) in [
+        ("agency G12", "PopulationRegistry/ReadPerson"),
+        ("operator hoa (admin)", "PopulationRegistry/ReadPerson"),
+        ("operator an (observer)", "ClusterAdmin/TriggerSnapshot"),
+        ("agency G12", "ClusterAdmin/Status"),
+    ] {
+        let recorded = |access: &&AccessRecord| access.caller == caller && access.method == method;
+        let count = refused.iter().filter(recorded).count();
+        assert_eq!(count, 1, "{caller} {method}: {refused:#?}");
+    }
 
     // Without a certificate, with another cluster's, and with one of the other circle.
     let folder = tempfile::tempdir().unwrap();
