@@ -18,7 +18,7 @@ use super::log::disk::Disk;
 use super::log::segments::Segments;
 use super::merkle::{Frontier, Hash};
 use super::{folder, now_ms, record};
-use crate::proto::registry::{AccessRecord, Checkpoint};
+use crate::proto::registry::Checkpoint;
 use crate::storage::audit_index::AuditIndex;
 pub use crate::storage::audit_index::Place;
 use crate::storage::error::StorageError;
@@ -220,9 +220,9 @@ impl Archive {
             let records = segments.read(index.next(node_id)?, STEP_BYTES)?;
             let Some(next) = records.last().map(|(position, _)| position + 1) else { return Ok(()) };
             let places = records.iter().filter_map(|(position, bytes)| {
-                let record = record::decode(bytes, node_id, *position).ok()?;
-                let place = Place { time_ms: record.time_ms, node_id, position: *position };
-                Some((place, persons(&record)))
+                let outline = record::outline(bytes, node_id, *position).ok()?;
+                let place = Place { time_ms: outline.time_ms, node_id, position: *position };
+                Some((place, outline.uids()))
             });
             index.add(node_id, &places.collect::<Vec<_>>(), next)?;
         }
@@ -234,15 +234,6 @@ impl Archive {
         locked(&self.copies).clear();
         locked(&self.index).take();
     }
-}
-
-/// Whom a record is about, by the uids that they have or had.
-fn persons(record: &AccessRecord) -> Vec<u64> {
-    let both = record.persons.iter().flat_map(|person| [person.uid, person.merged_from]);
-    let mut uids: Vec<u64> = both.filter(|uid| *uid != 0).collect();
-    uids.sort_unstable();
-    uids.dedup();
-    uids
 }
 
 impl Carried {
@@ -260,7 +251,7 @@ impl Carried {
                 return Ok(held);
             }
             for (position, bytes) in (from..).zip(records) {
-                record::decode(bytes, node_id, position)
+                record::outline(bytes, node_id, position)
                     .map_err(|detail| AuditError::Closed(format!("record {position} is bad: {detail}")))?;
             }
             self.disk.append(records)?;
@@ -288,7 +279,7 @@ mod tests {
     use super::*;
     use crate::audit::checkpoint::Key;
     use crate::audit::merkle;
-    use crate::proto::registry::AccessedPerson;
+    use crate::proto::registry::{AccessRecord, AccessedPerson};
 
     fn numbered(position: u64, uid: u64) -> Vec<u8> {
         let persons = vec![AccessedPerson { uid, merged_from: 99, ..AccessedPerson::default() }];

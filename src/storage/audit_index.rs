@@ -2,14 +2,16 @@
 //! of its own: what a crash takes is added again, because how far each log was gone through stands in the same write.
 //!
 //! ```text
-//! "p" person uid, instant descending, node, position    -> nothing     numbers are u64, big endian
-//! "t" instant descending, node, position                -> nothing
+//! "p" person uid, instant descending, node, position descending    -> nothing     numbers are u64, big endian
+//! "t" instant descending, node, position descending                -> nothing
 //! "n" node                                              -> position of the next record to go through
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
+use rocksdb::{DB, Direction, IteratorMode, MemtableFactory, Options, WriteBatch, WriteOptions};
 
 use super::error::StorageError;
 
@@ -28,6 +30,8 @@ pub struct Place {
 pub struct AuditIndex {
     db: DB,
     path: PathBuf,
+    /// By node, the first record that was not gone through: what is in the table, of the nodes asked for so far.
+    next: Mutex<BTreeMap<u64, u64>>,
 }
 
 const PERSON: u8 = b'p';
@@ -44,13 +48,17 @@ impl AuditIndex {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_write_buffer_size(8 << 20);
+        // It is written all the time and read seldom: rows are gathered as they come, and sorted when they go to disk or
+        // somebody looks.
+        options.set_memtable_factory(MemtableFactory::Vector);
+        options.set_allow_concurrent_memtable_write(false);
         options.set_max_open_files(256);
         options.set_compression_type(rocksdb::DBCompressionType::Lz4);
         options.set_keep_log_file_num(2);
         options.set_max_log_file_size(4 << 20);
         options.set_stats_dump_period_sec(0);
         let db = DB::open(&options, path).map_err(StorageError::rocks("open", path))?;
-        Ok(Self { db, path: path.to_owned() })
+        Ok(Self { db, path: path.to_owned(), next: Mutex::default() })
     }
 
     /// The first record of a node's log that was not gone through.
@@ -58,8 +66,14 @@ impl AuditIndex {
     /// # Errors
     /// Faults of the disk, here and below.
     pub fn next(&self, node_id: u64) -> Result<u64, StorageError> {
+        let mut known = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(next) = known.get(&node_id) {
+            return Ok(*next);
+        }
         let value = self.db.get(key(NODE, &[node_id])).map_err(StorageError::rocks("read", &self.path))?;
-        Ok(value.and_then(|value| value[..].try_into().ok()).map_or(0, u64::from_be_bytes))
+        let next = value.and_then(|value| value[..].try_into().ok()).map_or(0, u64::from_be_bytes);
+        known.insert(node_id, next);
+        Ok(next)
     }
 
     /// Adds records of one node, each with those whom it is about, and says where to go on.
@@ -70,16 +84,18 @@ impl AuditIndex {
         let mut batch = WriteBatch::default();
         for (place, persons) in records {
             let Place { time_ms, node_id, position } = *place;
-            batch.put(key(TIME, &[!time_ms, node_id, position]), []);
+            batch.put(key(TIME, &[!time_ms, node_id, !position]), []);
             for uid in persons {
-                batch.put(key(PERSON, &[*uid, !time_ms, node_id, position]), []);
+                batch.put(key(PERSON, &[*uid, !time_ms, node_id, !position]), []);
             }
         }
         batch.put(key(NODE, &[node_id]), next.to_be_bytes());
         // What is lost with the memory is a tail of such batches, and how far the logs were gone through with it.
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        self.db.write_opt(batch, &options).map_err(StorageError::rocks("write to", &self.path))
+        self.db.write_opt(batch, &options).map_err(StorageError::rocks("write to", &self.path))?;
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).insert(node_id, next);
+        Ok(())
     }
 
     /// The records about a person, newest first: `limit` of them, from behind `after` on.
@@ -107,7 +123,7 @@ impl AuditIndex {
         let from = match after {
             Some(Place { time_ms, node_id, position }) => {
                 // A zero more is the next key that can be.
-                let place = [!time_ms, node_id, position].map(u64::to_be_bytes).concat();
+                let place = [!time_ms, node_id, !position].map(u64::to_be_bytes).concat();
                 [prefix, &place, &[0]].concat()
             }
             None => prefix.to_vec(),
@@ -136,7 +152,7 @@ fn place(rest: &[u8]) -> Option<Place> {
     Some(Place {
         time_ms: !u64::from_be_bytes(*time),
         node_id: u64::from_be_bytes(*node),
-        position: u64::from_be_bytes(position.try_into().ok()?),
+        position: !u64::from_be_bytes(position.try_into().ok()?),
     })
 }
 
@@ -155,11 +171,12 @@ mod tests {
         // Twice is once.
         index.add(2, &[(place(7, 2, 0), vec![7])], 1).unwrap();
         assert_eq!((index.next(1).unwrap(), index.next(2).unwrap(), index.next(3).unwrap()), (3, 1, 0));
-        let all = [place(7, 2, 0), place(5, 1, 0), place(5, 1, 1)];
+        // Of one instant the later record comes first, too.
+        let all = [place(7, 2, 0), place(5, 1, 1), place(5, 1, 0)];
         assert_eq!(index.of_person(7, None, 9).unwrap(), all);
         assert_eq!(index.of_person(7, Some(all[0]), 1).unwrap(), all[1..2]);
         assert_eq!(index.of_person(7, Some(all[2]), 9).unwrap(), []);
-        assert_eq!(index.of_person(8, None, 9).unwrap(), all[1..2]);
+        assert_eq!(index.of_person(8, None, 9).unwrap(), all[2..]);
         assert_eq!(index.of_person(9, None, 9).unwrap(), []);
         assert_eq!(index.all(None, 9).unwrap().len(), 4);
         assert_eq!(index.all(Some(place(9, 1, 2)), 9).unwrap(), all);
