@@ -6,9 +6,8 @@
 //! append ─┘                                                    └─> durable at position n + 2
 //! ```
 //!
-//! The sync that is under way is the window in which the next batch gathers: the more callers there are the more of them share
-//! a sync. While many do, the thread gives the next ones another moment ([`GATHER`]): a sync costs as much processor time as
-//! a dozen verifications. Who asks alone waits for nobody. The first failure closes the log for good: a sync is never tried again.
+//! The sync that is under way is the window in which the next batch gathers: there is no timer, and the more callers there
+//! are the more of them share a sync. The first failure closes the log for good: a sync is never tried again.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -29,7 +28,6 @@ pub mod tree;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -38,11 +36,6 @@ use self::segments::Segments;
 use super::error::AuditError;
 use super::record;
 use crate::metrics::Metrics;
-
-/// How long the thread lets records gather while many come ...
-const GATHER: Duration = Duration::from_millis(1);
-/// ... which is when so many shared the last sync.
-const MANY: usize = 8;
 
 /// Whose log it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,11 +174,7 @@ impl Drop for Log {
 /// Writes what waits, until the log is closed and nothing does, or the disk fails.
 fn run(mut disk: Disk, queue: &Queue, metrics: &Metrics) {
     let mut forgotten = 0;
-    let mut last = 0;
     loop {
-        if last >= MANY {
-            std::thread::sleep(GATHER);
-        }
         let (records, callers, forget) = {
             let mut waiting = queue.waiting();
             while waiting.records.is_empty() && waiting.closed.is_none() && waiting.forget <= forgotten {
@@ -197,7 +186,6 @@ fn run(mut disk: Disk, queue: &Queue, metrics: &Metrics) {
             let Waiting { records, callers, forget, .. } = &mut *waiting;
             (std::mem::take(records), std::mem::take(callers), *forget)
         };
-        last = records.len();
         if !records.is_empty() {
             match disk.append(&records) {
                 Ok(elapsed) => {
