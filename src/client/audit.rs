@@ -16,7 +16,7 @@ impl Client {
     /// The context of an auditor, who asks in no agency's name; in the clear nobody knows the difference.
     fn auditor(&self) -> RequestContext {
         let mut context = self.context();
-        if self.options.certificates.auditor.is_some() {
+        if !self.options.certificates.is_empty() {
             context.agency_id.clear();
         }
         context

@@ -140,8 +140,9 @@ pub enum ServeError {
     Descriptors(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves clients on a bound `listener`, in the clear without `tls`, until `shutdown` ends; then stops listening, lets running requests finish for
-/// at most 5 s, and returns. To be called before [`Node::shutdown`], so that what is in flight can still be answered.
+/// Serves clients on a bound `listener`, in the clear without `tls`, until `shutdown` ends; then stops listening, lets
+/// running requests finish for at most 5 s, and returns. To be called before [`Node::shutdown`], so that what is in flight
+/// can still be answered.
 ///
 /// # Errors
 /// [`ServeError`] when the listener fails.

@@ -58,7 +58,9 @@ def reason(error: grpc.RpcError) -> str:
     return ""
 
 
-def main(address: str, folder: str) -> None:
+def main(
+    address: str = "127.0.0.1:7001", folder: str = "dancu-dev/certs/clients/agency-dancu-dev"
+) -> None:
     certificate = pathlib.Path(folder)
     # Whoever asks in another agency's name than its certificate's is refused.
     agency = certificate.name.removeprefix("agency-")
@@ -119,4 +121,4 @@ def main(address: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:7001")
+    main(*sys.argv[1:])
