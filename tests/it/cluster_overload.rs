@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use crate::harness::Cluster;
-use crate::harness::command::ended;
+use crate::harness::command::{dancu, ended};
 
 /// Seconds of the overload, unless `DANCU_SECONDS` says another number.
 const SECONDS: u64 = 10;
@@ -49,8 +49,10 @@ fn taskset(arguments: &[&str]) -> Command {
 fn bench(cluster: &Cluster, arguments: &[&str]) -> Seen {
     let endpoints = cluster.fleet.client_addresses().join(",");
     let common = ["--json", "bench", "-e", &endpoints, "--people=2000", "--warm-up=2"];
+    let asked = dancu(common.iter().chain(arguments));
     let mut pinned = taskset(&["-c", &processors().1]);
-    pinned.arg(env!("CARGO_BIN_EXE_dancu")).args(common.iter().chain(arguments));
+    pinned.arg(asked.get_program()).args(asked.get_args());
+    pinned.envs(asked.get_envs().filter_map(|(variable, value)| Some((variable, value?))));
     // Its exit code says that calls were refused, which is what is wanted.
     let (_, out, err) = ended(pinned.output().unwrap());
     let answer: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
