@@ -31,6 +31,18 @@ pub struct Connect {
     /// The officer on whose behalf it asks
     #[arg(long, env = "DANCU_OFFICER", default_value = "")]
     officer: String,
+    /// What the answer is for, as the agency's policies name it
+    #[arg(long, env = "DANCU_PURPOSE", default_value = "")]
+    purpose: String,
+    /// The legal basis of the call
+    #[arg(long, env = "DANCU_BASIS", value_name = "BASIS")]
+    basis: Option<json::LegalBasis>,
+    /// The administrative procedure that the call is part of
+    #[arg(long, env = "DANCU_PROCEDURE", value_name = "CODE", default_value = "")]
+    in_procedure: String,
+    /// The consent that the call relies on, with the basis "consent"
+    #[arg(long, value_name = "ID", default_value = "")]
+    consent: String,
     #[command(flatten)]
     shown: Shown,
 }
@@ -105,6 +117,15 @@ impl Connect {
             agency_id: agency.to_owned(),
             certificates: certificates.clone(),
             officer_id: self.officer.clone(),
+            purpose: self.purpose.clone(),
+            legal_basis: self
+                .basis
+                .map(json::LegalBasis::to_proto)
+                .unwrap_or_default()
+                .try_into()
+                .unwrap_or_default(),
+            consent_id: self.consent.clone(),
+            procedure_code: self.in_procedure.clone(),
             ..ClientOptions::default()
         })
     }

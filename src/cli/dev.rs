@@ -130,7 +130,8 @@ impl Dev<'_> {
                 forming::add(&clients[0], &config.peer_listen.to_string(), PATIENCE).await?;
             }
         }
-        try_join_all(clients.iter().map(|client| forming::ready(client, PATIENCE))).await.map(drop)
+        try_join_all(clients.iter().map(|client| forming::ready(client, PATIENCE))).await?;
+        forming::license(&clients[0], AGENCY).await
     }
 
     fn welcome(&self, seconds: f64) -> String {

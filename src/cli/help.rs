@@ -10,7 +10,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         "The register",
         &["person", "event", "uin", "credential", "eid", "household", "attributes", "procedures", "unit"],
     ),
-    ("Who saw whom", &["audit"]),
+    ("Who may ask, and who did", &["policy", "consent", "audit"]),
     ("Verification: exit code 0 when it is so, 1 when not", &["verify", "link"]),
 ];
 

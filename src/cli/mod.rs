@@ -26,6 +26,7 @@ pub mod bench;
 mod certs;
 mod cluster;
 mod connect;
+mod consent;
 mod demo;
 mod dev;
 mod failure;
@@ -37,6 +38,7 @@ pub(crate) mod import;
 pub mod json;
 mod node;
 mod output;
+mod policy;
 mod register;
 mod serving;
 mod unit;
@@ -92,6 +94,12 @@ enum Command {
     /// Ask who saw whom, and check that the record of it is whole
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Say who may ask what, and why a call passes or not
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Record what people agreed to
+    #[command(subcommand)]
+    Consent(consent::Command),
     /// Look up an administrative unit, and what it became in the other edition: dancu unit 24 --edition v63 --to v34
     Unit(unit::Args),
 }
@@ -132,6 +140,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Register(command) => register::run(command, &output).await,
             Command::Verify(args) => verify::run(*args, &output).await,
             Command::Audit(command) => audit::run(command, &output).await,
+            Command::Policy(command) => policy::run(command, &output).await,
+            Command::Consent(command) => consent::run(command, &output).await,
             Command::Unit(args) => unit::run(args, &output).await,
         }
     })

@@ -39,11 +39,13 @@ macro_rules! send {
 mod access;
 mod audit;
 mod cluster;
+mod consent;
 mod credentials;
 mod endpoints;
 mod error;
 mod import;
 mod persons;
+mod policy;
 mod retry;
 mod session;
 #[cfg(test)]
@@ -62,7 +64,7 @@ pub use error::{ClientError, Outcome};
 pub use import::ImportSession;
 pub use verify_stream::VerifySession;
 
-use crate::proto::registry::RequestContext;
+use crate::proto::registry::{LegalBasis, RequestContext};
 use crate::tls::{Holder, Tls, TlsError};
 use endpoints::Endpoints;
 
@@ -121,6 +123,14 @@ pub struct ClientOptions {
     pub agency_id: String,
     /// The officer on whose behalf it asks. Default: empty.
     pub officer_id: String,
+    /// What the data is for. Default: not stated.
+    pub purpose: String,
+    /// The legal basis. Default: not stated.
+    pub legal_basis: LegalBasis,
+    /// The consent that is relied on, with that basis. Default: empty.
+    pub consent_id: String,
+    /// The administrative procedure. Default: empty.
+    pub procedure_code: String,
 }
 
 impl Default for ClientOptions {
@@ -134,6 +144,10 @@ impl Default for ClientOptions {
             certificates: Certificates::default(),
             agency_id: String::new(),
             officer_id: String::new(),
+            purpose: String::new(),
+            legal_basis: LegalBasis::Unspecified,
+            consent_id: String::new(),
+            procedure_code: String::new(),
         }
     }
 }
@@ -166,13 +180,17 @@ impl Client {
         self.endpoints.addresses()
     }
 
-    /// The context of a new request: the agency and officer of the options, and a fresh request id. Keep it to repeat
+    /// The context of a new request: who asks and for what, by the options, and a fresh request id. Keep it to repeat
     /// a write whose outcome is unknown.
     pub fn context(&self) -> RequestContext {
         RequestContext {
             request_id: request_id(),
             agency_id: self.options.agency_id.clone(),
             officer_id: self.options.officer_id.clone(),
+            purpose: self.options.purpose.clone(),
+            legal_basis: self.options.legal_basis.into(),
+            consent_id: self.options.consent_id.clone(),
+            procedure_code: self.options.procedure_code.clone(),
             ..RequestContext::default()
         }
     }

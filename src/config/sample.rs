@@ -1,6 +1,6 @@
 //! The sample configurations of `cluster/`, rendered from the docs of the structs in `config`.
 //!
-//! `reference.toml` explains every key; the files of the nodes hold only what differs from the defaults, so that
+//! `policy.toml` is `src/config/policy.toml` as it stands. `reference.toml` explains every key; the files of the nodes hold only what differs from the defaults, so that
 //! what matters about a node is seen at once. A test compares the files on disk with what is rendered here;
 //! `UPDATE_SAMPLES=1 cargo nextest run --release -E 'test(samples)'` rewrites them.
 
@@ -73,7 +73,8 @@ pub fn samples() -> Vec<(String, String)> {
             format!("# {}, {about}. All keys: reference.toml.\n\n{}", config.name, render(&config, false));
         (format!("{}.toml", config.name), text)
     });
-    std::iter::once(reference).chain(nodes).collect()
+    let policy = ("policy.toml".to_string(), include_str!("policy.toml").to_string());
+    [reference, policy].into_iter().chain(nodes).collect()
 }
 
 /// The configuration as TOML: with `documented` every key, its comment above it, defaults commented out; without,

@@ -65,12 +65,20 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::FieldInvalid
         | R::FieldMaskInvalid
         | R::RequestIdReused => Code::InvalidArgument,
-        R::MethodNotPermitted | R::AgencyMismatch => Code::PermissionDenied,
+        R::MethodNotPermitted
+        | R::AgencyMismatch
+        | R::AgencyUnknown
+        | R::AgencySuspended
+        | R::PurposeNotLicensed
+        | R::AttributeNotPermitted
+        | R::OperationNotPermitted
+        | R::ConsentMissing => Code::PermissionDenied,
         R::PersonNotFound
         | R::CredentialNotFound
         | R::ProcedureUnknown
         | R::UnitUnknown
-        | R::AccessUnknown => Code::NotFound,
+        | R::AccessUnknown
+        | R::ConsentUnknown => Code::NotFound,
         R::IdentifierTaken => Code::AlreadyExists,
         R::AmbiguousKey
         | R::ClusterState
@@ -80,7 +88,7 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::EventConflict => Code::FailedPrecondition,
         R::RevisionConflict | R::BatchAborted => Code::Aborted,
         R::RevisionFuture | R::RevisionCompacted => Code::OutOfRange,
-        R::Overloaded | R::IdSpaceExhausted => Code::ResourceExhausted,
+        R::Overloaded | R::IdSpaceExhausted | R::Quota | R::GuessBudget => Code::ResourceExhausted,
         R::NoQuorum | R::StalenessExceeded | R::NotReady | R::AuditUnavailable => Code::Unavailable,
         R::Deadline => Code::DeadlineExceeded,
         R::NodeFault | R::Unspecified => Code::Internal,
@@ -113,7 +121,7 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(seen, 34);
+        assert_eq!(seen, 43);
     }
 
     #[test]

@@ -10,6 +10,9 @@ impl Fields {
     /// The whole record.
     pub const ALL: Self = Self(u64::MAX);
 
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
     /// Those that say whose record it is, which version, what numbers it has and what became of it.
     pub const IDENTITY: Self = Self::of_numbers(&[
         1, // uid
@@ -33,6 +36,18 @@ impl Fields {
     #[must_use]
     pub fn with(self, field: PersonField) -> Self {
         Self(self.0 | 1 << (field as u32))
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Those that are also among others.
+    #[must_use]
+    pub fn only(self, others: Self) -> Self {
+        Self(self.0 & others.0)
     }
 
     /// Whether the field of this number is one of them. Numbers that no version of this program knew are only in

@@ -47,6 +47,7 @@
 //! | [`credential`] | whether a credential is in force at a date |
 //! | [`units`] | administrative units in both editions, and what lies in what |
 //! | [`access`] | parts of a record: fields by name, and by procedure |
+//! | [`policy`] | who may learn and change what |
 //! | [`fields`] | sets of fields, for those who read no more than they need |
 //! | [`population`] | a synthetic population from a seed, for tests, demonstrations and load |
 //! | [`error`] | rejections, their reasons and their gRPC codes |
@@ -54,7 +55,6 @@
 //! # Deliberately absent
 //!
 //! * The request table: whether a request id was seen before is storage's question, asked before `decide`.
-//! * Who may ask what: permissions and consent come before this folder, never inside it.
 //! * Refusing a code that no list has, of a unit, a country or an officer: codes are checked for form, because a record
 //!   may name a unit that was abolished or a country that no longer exists.
 //! * Likeness of names by sound or by edit distance: a verdict can be explained, see [`matching`].
@@ -70,6 +70,7 @@ pub mod fields;
 pub(crate) mod fixtures;
 pub mod identifier;
 pub mod matching;
+pub mod policy;
 pub mod population;
 pub mod text;
 pub mod units;

@@ -22,6 +22,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::audit::Audit;
 use crate::config::{NodeConfig, Role};
+use crate::domain::policy::Policies;
 use crate::machine::{self, Connection};
 use crate::metrics::Metrics;
 use crate::proto::cluster::{Member, NodeRole, NodeStatus};
@@ -281,6 +282,14 @@ impl Node {
     /// See [`Replica::write`].
     pub async fn write(&self, command: Command, deadline: Instant) -> Result<Reply, Error> {
         self.replica()?.write(command, deadline).await
+    }
+
+    /// All agencies, procedures and policies, as far as this node has applied them.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while the node waits for a cluster.
+    pub fn policies(&self) -> Result<Arc<Policies>, Error> {
+        Ok(self.replica()?.state.view().policies().clone())
     }
 
     /// Waits until local state may be read; see [`Replica::read`].

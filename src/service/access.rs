@@ -9,6 +9,7 @@ use super::read::{Found, shown, valid_key};
 use super::{Shared, status};
 use crate::domain::access;
 use crate::domain::command::Alias;
+use crate::domain::policy::Licence;
 use crate::proto::registry::data_access_server::DataAccess;
 use crate::proto::registry::{
     HouseholdMember, HouseholdRole, ListAttributeSetsRequest, ListAttributeSetsResponse, Person, PersonField,
@@ -59,8 +60,9 @@ impl DataAccess for Access {
         &self,
         request: Request<ListAttributeSetsRequest>,
     ) -> Result<Response<ListAttributeSetsResponse>, Status> {
-        let _call = self.shared.admit(&request)?;
-        Ok(Response::new(ListAttributeSetsResponse { sets: access::attribute_sets() }))
+        let call = self.shared.admit(&request)?;
+        let in_use = call.policies().await?.policies().procedures().into_iter().filter(|it| !it.withdrawn);
+        Ok(Response::new(ListAttributeSetsResponse { sets: in_use.map(access::attribute_set).collect() }))
     }
 
     async fn read_household(
@@ -79,7 +81,8 @@ async fn attributes(
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
     let fields = access::fields(&request.fields).map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| licence.may_read(&fields, "fields");
+    let view = call.read(request.options.as_ref(), need).await?;
     let Found { person, resolution } = view.only(&key, "key")?;
     call.trail().limited_to(&fields);
     Ok(ReadPersonAttributesResponse {
@@ -95,11 +98,15 @@ async fn attribute_set(
 ) -> Result<ReadAttributeSetResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let context = request.context.unwrap_or_default();
-    let set = access::set_of(&context.procedure_code).map_err(|rejection| status::rejected(&rejection))?;
     let key = valid_key(request.key, "key")?;
-    let view = call.read(request.options.as_ref()).await?;
-    let Found { person, resolution } = view.only(&key, "key")?;
+    let view = call.read(request.options.as_ref(), |_| Ok(())).await?;
+    let code = &context.procedure_code;
+    let set = access::set_of(code, view.procedure(code)).map_err(|rejection| status::rejected(&rejection))?;
     let fields: Vec<PersonField> = set.fields().collect();
+    view.licence()
+        .may_read(&fields, "context.procedure_code")
+        .map_err(|refused| status::rejected(&refused))?;
+    let Found { person, resolution } = view.only(&key, "key")?;
     call.trail().limited_to(&fields);
     Ok(ReadAttributeSetResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
@@ -112,7 +119,8 @@ async fn attribute_set(
 async fn household(call: &Lookup, request: ReadHouseholdRequest) -> Result<ReadHouseholdResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| licence.may_read(&MEMBER_FIELDS, "");
+    let view = call.read(request.options.as_ref(), need).await?;
     let person = view.only(&key, "key")?.person;
     let meta = Some(call.meta_of_read(&view, person.record_revision));
     call.trail().limited_to(&MEMBER_FIELDS);

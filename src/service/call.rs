@@ -9,16 +9,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
+use super::budget::Quotas;
 use super::caller::Caller;
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
 use super::{Shared, deadline, meta, observe, status};
 use crate::audit::Audit;
 use crate::domain::error::rejection;
+use crate::domain::policy::Policies;
 use crate::machine;
-use crate::proto::registry::{Checkpoint, ErrorReason, LogCoverage, RequestContext, ResponseMeta};
-use crate::proto::store::{Command, Reply};
-use crate::raft::{Error, ReadMode, Reading};
+use crate::proto::registry::{
+    Checkpoint, ConsentRecord, ErrorReason, LogCoverage, RequestContext, ResponseMeta,
+};
+use crate::proto::store::{Command, Reply, reply};
+use crate::raft::{Error, Fault, ReadMode, Reading, StateView};
+use crate::tls::Holder;
 
 /// When a refused caller may come back: a few of the requests in flight have ended by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -137,12 +142,51 @@ impl Call {
         &self.caller
     }
 
-    /// Has a command applied.
+    /// Has a command of the caller applied, which asks about or changes so many people. Whether the caller's agency is
+    /// licensed for it is decided where the command is, alike on every node.
     ///
     /// # Errors
-    /// See [`status::failed`]. A rejected command is a reply.
-    pub(super) async fn write(&self, command: Command) -> Result<Reply, Status> {
+    /// See [`status::failed`], and [`Call::spend`]. A rejected command is a reply.
+    pub(super) async fn write(&self, command: Command, people: usize) -> Result<Reply, Status> {
+        let command = self.licensed(command, people).await?;
         self.within(self.shared.node.write(command, self.deadline)).await
+    }
+
+    /// Has a command of the cluster itself applied.
+    ///
+    /// # Errors
+    /// See [`status::failed`].
+    pub(super) async fn write_unlicensed(&self, command: Command) -> Result<Option<reply::Reply>, Status> {
+        Ok(self.within(self.shared.node.write(command, self.deadline)).await?.reply)
+    }
+
+    /// The same command, marked with whether the caller has shown who they are; it counts against the agency's quota.
+    async fn licensed(&self, command: Command, people: usize) -> Result<Command, Status> {
+        let Caller::Known(Holder::Agency(id)) = &self.caller else { return Ok(command) };
+        let policies = self.shared.node.policies().map_err(status::failed)?;
+        self.spend(policies.agency(id), people as u64).await?;
+        Ok(Command { licensed: true, ..command })
+    }
+
+    /// What this node has reserved of the agencies' quotas.
+    pub(super) fn quotas(&self) -> &Quotas {
+        &self.shared.quotas
+    }
+
+    /// Whether the caller is an agency that showed who it is, so that it needs a licence for what it asks.
+    pub(super) fn needs_licence(&self) -> bool {
+        matches!(self.caller, Caller::Known(Holder::Agency(_)))
+    }
+
+    /// All agencies, procedures and policies as they stand now, and what a look at consents finds; linearizable.
+    ///
+    /// # Errors
+    /// See [`status::failed`].
+    pub(super) async fn policies(&self) -> Result<Stand, Status> {
+        let reading = self.reading(ReadMode::Linearizable).await?;
+        let state = reading.state.view();
+        let meta = meta::linearizable(self.shared.node.about(), state.revision());
+        Ok(Stand { state, meta, fault: reading.fault })
     }
 
     /// The same for a part of a stream: while the leader takes no more, it waits and asks again, so that the stream's sender
@@ -150,7 +194,8 @@ impl Call {
     ///
     /// # Errors
     /// As [`Call::write`]; `OVERLOADED` when the leader took it at no time within the longest deadline.
-    pub(super) async fn write_part(&self, command: Command) -> Result<Reply, Status> {
+    pub(super) async fn write_part(&self, command: Command, people: usize) -> Result<Reply, Status> {
+        let command = self.licensed(command, people).await?;
         let limits = &self.shared.limits;
         let gives_up = Instant::now() + Duration::from_millis(limits.max_deadline_ms);
         loop {
@@ -267,6 +312,32 @@ impl Call {
     /// The largest message sent or read, in bytes.
     pub(super) fn max_message_bytes(&self) -> usize {
         self.shared.limits.max_message_bytes
+    }
+}
+
+/// How policies and consents stand: nobody's record.
+pub(super) struct Stand {
+    state: StateView,
+    fault: Fault,
+    /// About an answer from it.
+    pub meta: ResponseMeta,
+}
+
+impl Stand {
+    /// All agencies, procedures and policies.
+    pub fn policies(&self) -> &Policies {
+        self.state.policies()
+    }
+
+    /// A consent, by its id.
+    ///
+    /// # Errors
+    /// `NODE_FAULT` when the disk fails.
+    pub fn consent(&self, id: &str) -> Result<Option<ConsentRecord>, Status> {
+        self.state.consent(id).map_err(|error| {
+            self.fault.declare(format!("a read of its state failed: {error}"));
+            status::out_of_service()
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! | holder of the certificate | may call |
 //! |---|---|
-//! | an agency | everything about people, in its own name |
-//! | an operator | `ClusterAdmin`; an observer what changes nothing there; an auditor `Audit` instead |
+//! | an agency | everything about people, in its own name; of that, what it is licensed for: `domain::policy` |
+//! | an operator | `ClusterAdmin` and `Policy`; an observer what changes nothing there; an auditor `Audit` instead |
 //! | either | health, reflection, and what is the same for everybody |
 //!
 //! A method that has no line in the table is refused to everybody: nothing is open because somebody forgot it. Operators
@@ -21,8 +21,10 @@ use crate::tls::{Holder, Right};
 pub(super) enum For {
     /// Everybody who has a certificate.
     All,
-    /// Agencies.
+    /// Agencies, who ask about people.
     Agencies,
+    /// Agencies, who change the register.
+    Writers,
     /// Operators who see or change the cluster.
     Operators,
     /// Operators who may change the cluster.
@@ -35,7 +37,7 @@ pub(super) enum For {
 const METHODS: &[(&str, For, &[&str])] = &[
     (
         "PopulationRegistry",
-        For::Agencies,
+        For::Writers,
         &[
             "CreatePerson",
             "UpdatePerson",
@@ -45,11 +47,12 @@ const METHODS: &[(&str, For, &[&str])] = &[
             "Import",
             "SetPersonStatus",
             "MergePersons",
-            "ReadPerson",
-            "BatchReadPersons",
-            "ReadPersonHistory",
-            "FindPersons",
         ],
+    ),
+    (
+        "PopulationRegistry",
+        For::Agencies,
+        &["ReadPerson", "BatchReadPersons", "ReadPersonHistory", "FindPersons"],
     ),
     (
         "DataAccess",
@@ -69,21 +72,27 @@ const METHODS: &[(&str, For, &[&str])] = &[
             "VerifyHousehold",
         ],
     ),
-    ("UinManagement", For::Agencies, &["GenerateUin", "CancelUin", "ReissueUin"]),
+    ("UinManagement", For::Writers, &["GenerateUin", "CancelUin", "ReissueUin"]),
     ("UinManagement", For::All, &["CheckUinStructure"]),
     (
         "Credentials",
-        For::Agencies,
+        For::Writers,
         &[
             "IssueCredential",
             "UpdateCredential",
             "SuspendCredential",
             "UnsuspendCredential",
             "RevokeCredential",
-            "ReadCredentials",
         ],
     ),
-    ("EidAccount", For::Agencies, &["SetEidLevel", "LockEid", "UnlockEid", "ReadEid", "UseEid"]),
+    ("Credentials", For::Agencies, &["ReadCredentials"]),
+    ("EidAccount", For::Writers, &["SetEidLevel", "LockEid", "UnlockEid"]),
+    ("EidAccount", For::Agencies, &["ReadEid", "UseEid"]),
+    ("Consent", For::Writers, &["Grant", "Withdraw"]),
+    ("Consent", For::Agencies, &["Check", "List"]),
+    ("Policy", For::Administrators, &["PutAgency", "PutProcedure", "PutPolicy", "SuspendAgency"]),
+    ("Policy", For::Operators, &["ReadPolicies"]),
+    ("Policy", For::All, &["Explain"]),
     ("AdminUnits", For::All, &["GetUnit", "ConvertUnit"]),
     ("ClusterAdmin", For::Operators, &["Status", "Digest"]),
     (
@@ -124,7 +133,7 @@ impl Caller {
     pub fn check_method(&self, whom: For) -> Result<(), Status> {
         let Self::Known(holder) = self else { return Ok(()) };
         let may = match holder {
-            Holder::Agency(_) => matches!(whom, For::All | For::Agencies),
+            Holder::Agency(_) => matches!(whom, For::All | For::Agencies | For::Writers),
             Holder::Operator { right: Right::Observe, .. } => matches!(whom, For::All | For::Operators),
             Holder::Operator { right: Right::Administer, .. } => {
                 matches!(whom, For::All | For::Operators | For::Administrators)
@@ -137,7 +146,7 @@ impl Caller {
         }
         let owner = match whom {
             For::All => "holders of a client's certificate",
-            For::Agencies => "agencies",
+            For::Agencies | For::Writers => "agencies",
             For::Operators => "operators",
             For::Administrators => "operators with the right to administer",
             For::Auditors => "auditors",
@@ -203,7 +212,9 @@ mod tests {
     #[test]
     fn a_node_of_the_other_circle_may_nothing() {
         let node = Caller::Known(Holder::node("central-1"));
-        for whom in [For::All, For::Agencies, For::Operators, For::Administrators, For::Auditors] {
+        for whom in
+            [For::All, For::Agencies, For::Writers, For::Operators, For::Administrators, For::Auditors]
+        {
             assert!(node.check_method(whom).is_err(), "{whom:?}");
         }
     }

@@ -10,6 +10,7 @@ use super::lookup::Lookup;
 use super::read::valid_key;
 use super::{Shared, status, write};
 use crate::domain::error::rejection;
+use crate::domain::policy::Licence;
 use crate::proto::registry::change_credential::Change;
 use crate::proto::registry::credentials_server::Credentials;
 use crate::proto::registry::eid_account_server::EidAccount;
@@ -170,7 +171,8 @@ async fn change_credential(
 async fn held(call: &Lookup, request: ReadCredentialsRequest) -> Result<ReadCredentialsResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| licence.may_read(&[PersonField::Credentials], "");
+    let view = call.read(request.options.as_ref(), need).await?;
     let person = view.only(&key, "key")?.person;
     call.trail().limited_to(&[PersonField::Credentials]);
     let meta = Some(call.meta_of_read(&view, person.record_revision));
@@ -181,7 +183,8 @@ async fn held(call: &Lookup, request: ReadCredentialsRequest) -> Result<ReadCred
 async fn account(call: &Lookup, request: ReadEidRequest, to_use: bool) -> Result<ReadEidResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| licence.may_read(&[PersonField::EidAccount], "");
+    let view = call.read(request.options.as_ref(), need).await?;
     let person = view.only(&key, "key")?.person;
     call.trail().limited_to(&[PersonField::EidAccount]);
     let refuse =

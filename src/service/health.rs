@@ -10,13 +10,17 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::{HealthReporter, health_reporter};
 
-use super::{Shared, access, audit, cluster, credentials, registry, uin, units, verification};
+use super::{
+    Shared, access, audit, cluster, consent, credentials, policy, registry, uin, units, verification,
+};
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
 use crate::proto::registry::admin_units_server::AdminUnitsServer;
 use crate::proto::registry::audit_server::AuditServer;
+use crate::proto::registry::consent_server::ConsentServer;
 use crate::proto::registry::credentials_server::CredentialsServer;
 use crate::proto::registry::data_access_server::DataAccessServer;
 use crate::proto::registry::eid_account_server::EidAccountServer;
+use crate::proto::registry::policy_server::PolicyServer;
 use crate::proto::registry::population_registry_server::PopulationRegistryServer;
 use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
@@ -28,7 +32,7 @@ const PERIOD: Duration = Duration::from_millis(200);
 pub(super) const ADMIN: &str = <ClusterAdminServer<cluster::Admin> as NamedService>::NAME;
 
 /// The services that serve while the node is ready, by their full names.
-pub(super) const REGISTRY: [&str; 8] = [
+pub(super) const REGISTRY: [&str; 10] = [
     <PopulationRegistryServer<registry::Registry> as NamedService>::NAME,
     <VerificationServer<verification::Verifier> as NamedService>::NAME,
     <DataAccessServer<access::Access> as NamedService>::NAME,
@@ -36,6 +40,8 @@ pub(super) const REGISTRY: [&str; 8] = [
     <CredentialsServer<credentials::Issued> as NamedService>::NAME,
     <EidAccountServer<credentials::Issued> as NamedService>::NAME,
     <AdminUnitsServer<units::Units> as NamedService>::NAME,
+    <PolicyServer<policy::Policing> as NamedService>::NAME,
+    <ConsentServer<consent::Consents> as NamedService>::NAME,
     <AuditServer<audit::Trails> as NamedService>::NAME,
 ];
 

@@ -6,15 +6,15 @@
 //!                   the answer leaves <- durable <- Audit::record <- and how it ended: given, or refused and why
 //! ```
 //!
-//! Only a [`Lookup`] gives leave to read, and only a [`View`] leads to people, noting each: a method that reads without being
-//! recorded cannot be written by mistake. What it was asked about is noted even when it refuses.
+//! Only a [`Lookup`] gives leave to read, after it asked the caller's licence for what the method needs, and only a [`View`]
+//! leads to people, noting each: a method that reads without being licensed and recorded cannot be written by mistake. What it was asked about is noted even when it refuses.
 //!
 //! A caller that goes away, or whose time runs out, may leave a record of an answer that it never got. There is one of what
 //! the caller may not call, and none of what else was refused before anything was read of the request.
 
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tonic::{Request, Response, Status};
 
@@ -22,15 +22,20 @@ use super::call::Call;
 use super::caller::Caller;
 use super::read::{self, View};
 use super::{Shared, status};
+use crate::domain::policy::Licence;
 use crate::domain::validate;
 use crate::proto::registry::{
-    AccessRecord, AccessedPerson, AttributeVerdict, Consistency, PersonField, ReadOptions, RequestContext,
+    AccessRecord, AccessedPerson, AttributeVerdict, Consistency, LegalBasis, PersonField, ReadOptions,
+    Rejection, RequestContext,
 };
+use crate::raft::ReadMode;
 
 /// A request that reads: a [`Call`] with the record that is being made of it.
 pub(super) struct Lookup {
     call: Call,
     trail: Trail,
+    /// Who asks and for what, once that was validated.
+    asker: OnceLock<RequestContext>,
 }
 
 /// The record of an access, as far as it is known.
@@ -90,7 +95,7 @@ impl Shared {
         if self.node.audit().is_some_and(|audit| audit.closed().is_some()) {
             return Err(status::unrecorded());
         }
-        let lookup = Arc::new(Lookup { call, trail: Trail::default() });
+        let lookup = Arc::new(Lookup { call, trail: Trail::default(), asker: OnceLock::new() });
         let answer = serve(lookup.clone(), request).await;
         // Looked for after the answer: a node that was taken into a cluster meanwhile may have read something. One that
         // belongs to none reads nothing and has no log.
@@ -160,6 +165,8 @@ impl Lookup {
         let refused = match identified {
             Ok(agency) => {
                 context.agency_id = agency;
+                // Asked for once in a call.
+                let _ = self.asker.set(context.clone());
                 Ok(())
             }
             Err(refused) => Err(refused),
@@ -168,15 +175,33 @@ impl Lookup {
         refused
     }
 
-    /// A view of local state that is as fresh as asked.
+    /// A view of local state that is as fresh as asked, for a caller whose licence permits what `need` asks of it. Policies
+    /// are those of the same state; a consent is looked at as it stands now, whatever is read.
     ///
     /// # Errors
-    /// `FIELD_INVALID` for options that contradict each other; see [`status::failed`].
-    pub async fn read(&self, options: Option<&ReadOptions>) -> Result<View, Status> {
+    /// `FIELD_INVALID` for options that contradict each other; what the licence does not permit; `QUOTA`; see
+    /// [`status::failed`].
+    pub async fn read(
+        &self,
+        options: Option<&ReadOptions>,
+        need: impl FnOnce(&Licence) -> Result<(), Rejection>,
+    ) -> Result<View, Status> {
         let mode = read::mode(options).map_err(|rejection| status::rejected(&rejection))?;
         let asked = options.map_or(Consistency::Linearizable, ReadOptions::consistency);
         self.trail.record().consistency = asked.into();
-        View::of(self.call.reading(mode).await?, self.trail.clone())
+        let asker = match (self.needs_licence(), self.asker.get()) {
+            (false, _) => None,
+            (true, Some(context)) => Some(context),
+            (true, None) => return Err(status::broken("a method reads before it knows who asks")),
+        };
+        let relies_on_consent = asker.is_some_and(|context| context.legal_basis() == LegalBasis::Consent);
+        if relies_on_consent && mode != ReadMode::Linearizable {
+            self.call.reading(ReadMode::Linearizable).await?;
+        }
+        let view = View::of(self.call.reading(mode).await?, self.trail.clone(), asker)?;
+        need(view.licence()).map_err(|refused| status::rejected(&refused))?;
+        self.call.spend(view.licence().agency(), 1).await?;
+        Ok(view)
     }
 }
 

@@ -19,6 +19,11 @@ pub(super) fn of_write(about: About, revision: u64, record_revision: u64) -> Res
     }
 }
 
+/// A linearizable answer that is about nobody.
+pub(super) fn linearizable(about: About, revision: u64) -> ResponseMeta {
+    ResponseMeta { consistency_served: Consistency::Linearizable.into(), ..of_write(about, revision, 0) }
+}
+
 /// The answer to a read of `view`. `record_revision` is 0 when no one person is concerned.
 pub(super) fn of_read(about: About, view: &View, record_revision: u64) -> ResponseMeta {
     ResponseMeta {

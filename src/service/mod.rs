@@ -45,10 +45,12 @@
 
 mod access;
 mod audit;
+mod budget;
 mod call;
 mod caller;
 mod cluster;
 mod connections;
+mod consent;
 mod credentials;
 mod deadline;
 mod health;
@@ -56,6 +58,7 @@ mod lag;
 mod lookup;
 mod meta;
 mod observe;
+mod policy;
 mod read;
 pub(crate) mod registry;
 mod shares;
@@ -93,9 +96,11 @@ use crate::proto::DESCRIPTORS;
 use crate::proto::cluster::cluster_admin_server::ClusterAdminServer;
 use crate::proto::registry::admin_units_server::AdminUnitsServer;
 use crate::proto::registry::audit_server::AuditServer;
+use crate::proto::registry::consent_server::ConsentServer;
 use crate::proto::registry::credentials_server::CredentialsServer;
 use crate::proto::registry::data_access_server::DataAccessServer;
 use crate::proto::registry::eid_account_server::EidAccountServer;
+use crate::proto::registry::policy_server::PolicyServer;
 use crate::proto::registry::population_registry_server::PopulationRegistryServer;
 use crate::proto::registry::uin_management_server::UinManagementServer;
 use crate::proto::registry::verification_server::VerificationServer;
@@ -118,6 +123,8 @@ pub(crate) struct Shared {
     gate: Arc<Semaphore>,
     /// What each agency may have of them.
     shares: Shares,
+    /// What is reserved here of their quotas.
+    quotas: budget::Quotas,
     /// How late requests get to run.
     lag: lag::Lag,
     /// One permit for each batch of lookups that may run, and the pace at which they are done.
@@ -175,6 +182,7 @@ pub(crate) async fn serve_on<I: Connection>(
         metrics,
         gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
         shares: Shares::new(limits.max_requests_of_an_agency),
+        quotas: budget::Quotas::default(),
         lag: lag::Lag::watch(stopping.clone()),
         // One for each processor: more threads would take the processors from the tasks that read what clients send, and
         // what waits there is seen by nobody.
@@ -258,6 +266,8 @@ fn routes(shared: &Arc<Shared>, secure: bool) -> Result<Routes, ServeError> {
         .add_service(limited!(UinManagementServer, uin::Uin::new(shared.clone())))
         .add_service(limited!(CredentialsServer, issued.clone()))
         .add_service(limited!(EidAccountServer, issued))
+        .add_service(limited!(PolicyServer, policy::Policing::new(shared.clone())))
+        .add_service(limited!(ConsentServer, consent::Consents::new(shared.clone())))
         .add_service(limited!(AuditServer, audit::Trails::new(shared.clone())))
         .add_service(limited!(AdminUnitsServer, units::Units::new(shared.clone())))
         .add_service(limited!(ClusterAdminServer, cluster::Admin::new(shared.clone())))

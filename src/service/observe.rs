@@ -27,7 +27,7 @@ use super::connections::{Unread, Watched};
 use super::status;
 use crate::metrics::Metrics;
 use crate::proto::DESCRIPTORS;
-use crate::proto::registry::RequestContext;
+use crate::proto::registry::{ErrorReason, RequestContext};
 use crate::tls::Shown;
 
 /// The metadata key of a caller's correlation id, at most 64 characters of printable ASCII.
@@ -90,7 +90,7 @@ pub(super) trait Gatekeeper: Send + Sync + 'static {
     /// Whether a call of this method may begin now; the refusal when not.
     fn welcome(&self, method: &str) -> Result<(), Status>;
 
-    /// Notes that a call was refused because the method is not for the caller.
+    /// Notes that a call was refused because the method, or what it would have changed, is not for the caller.
     fn refused(&self, method: &'static str, caller: Caller, why: Status) -> BoxFuture<'_, ()>;
 }
 
@@ -166,6 +166,7 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
         request.extensions_mut().insert(Correlated);
     }
     let (caller, unread) = take_caller(request.extensions_mut(), observer.secure);
+    let writer = caller.clone().filter(|_| known.is_some_and(|method| method.whom == Some(For::Writers)));
     let mut record =
         (!matches!(method, IMPORT | VERIFY_STREAM)).then(|| Record::start(&observer.metrics, method));
     // Before its message is read and decoded: to refuse has to be cheap when there is too much to do.
@@ -177,6 +178,7 @@ async fn call(State(observer): State<Observer>, mut request: Request, next: Next
         Err(refusal) => refusal.into_http(),
     };
     let response = in_our_terms(response, observer.max_message_bytes);
+    observer.note_refusal(known, writer, response.headers()).await;
     if let Some(record) = &mut record {
         record.code = code_of(response.headers());
         let (code, elapsed) = (name(record.code), record.started.elapsed());
@@ -213,6 +215,23 @@ impl Observer {
             return Err(why);
         }
         self.gatekeeper.welcome(&method.name)
+    }
+}
+
+impl Observer {
+    /// Has it recorded that a write was not for its caller. Reads are recorded with their answers.
+    async fn note_refusal(
+        &self,
+        method: Option<&'static Method>,
+        writer: Option<Caller>,
+        headers: &HeaderMap,
+    ) {
+        if let (Some(method), Some(writer), Code::PermissionDenied) = (method, writer, code_of(headers))
+            && let Some(why) = Status::from_header_map(headers)
+            && status::reason_of(&why) != Some(ErrorReason::MethodNotPermitted)
+        {
+            self.gatekeeper.refused(&method.name, writer, why).await;
+        }
     }
 }
 

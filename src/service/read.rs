@@ -6,15 +6,17 @@ use tonic::Status;
 
 use super::lookup::Trail;
 use super::status;
+use crate::audit::now_ms;
 use crate::domain::command::Alias;
 use crate::domain::error::rejection;
 use crate::domain::fields::Fields;
+use crate::domain::policy::Licence;
 use crate::domain::{units, validate};
 use crate::proto::registry::{
-    Consistency, ErrorReason, KeyResolution, PartialDate, Person, PersonKey, ReadOptions, Rejection,
-    UnitEdition,
+    ConsentRecord, Consistency, ErrorReason, KeyResolution, LegalBasis, PartialDate, Person, PersonKey,
+    Procedure, ReadOptions, Rejection, RequestContext, UnitEdition,
 };
-use crate::proto::store::PersonRow;
+use crate::proto::store::{GuessRow, PersonRow};
 use crate::raft::{
     AsOf, AsOfError, Error, Fault, NameCursor, ReadError, ReadMode, Reading, Resolved, StateView,
 };
@@ -32,6 +34,8 @@ pub(super) struct View {
     fault: Fault,
     /// Where it is noted who was found.
     trail: Trail,
+    /// What the caller may learn.
+    licence: Licence,
 }
 
 /// A person found by a key.
@@ -80,20 +84,30 @@ pub(super) fn shown(mut person: Person, options: Option<&ReadOptions>) -> Person
 }
 
 impl View {
-    /// Takes the view that raft gave leave to read.
+    /// Takes the view that raft gave leave to read, with the licence of the agency that asks; without one, everything may be
+    /// seen.
     ///
     /// # Errors
-    /// `REVISION_FUTURE` when the view has not reached the place asked for, `REVISION_COMPACTED` when the history no
+    /// Why the agency is not licensed for a call of this context; `REVISION_FUTURE` when the view has not reached the place asked for, `REVISION_COMPACTED` when the history no
     /// longer goes back to it.
-    pub fn of(reading: Reading, trail: Trail) -> Result<Self, Status> {
+    pub fn of(reading: Reading, trail: Trail, asker: Option<&RequestContext>) -> Result<Self, Status> {
         let Reading { state, at, served, staleness_bound_ms, fault } = reading;
         let view = state.view();
+        let licence = match asker {
+            Some(asker) => licence(&view, asker, &fault)?,
+            None => Licence::everything(),
+        };
         let state = match at {
             None => view,
             Some(at) => view.at(at).map_err(unreadable)?,
         };
         trail.read_at(state.revision(), served, staleness_bound_ms);
-        Ok(Self { state, served, staleness_bound_ms, fault, trail })
+        Ok(Self { state, served, staleness_bound_ms, fault, trail, licence })
+    }
+
+    /// What the caller may learn.
+    pub fn licence(&self) -> &Licence {
+        &self.licence
     }
 
     /// The registry's revision that this view reads at.
@@ -103,6 +117,7 @@ impl View {
 
     /// The same view, of these fields alone: see [`StateView::of_fields`].
     pub fn of_fields(self, fields: Fields) -> Self {
+        let fields = self.licence.looks_at(fields);
         Self { state: self.state.of_fields(fields), ..self }
     }
 
@@ -144,7 +159,19 @@ impl View {
         let person = row.and_then(|row| row.person);
         let person = person.ok_or_else(|| status::rejected_at(&not_found(field), self.state.revision()))?;
         self.trail.saw(person.uid, 0);
-        Ok(person)
+        match self.may_see(&person, field) {
+            Ok(()) => Ok(person),
+            Err(refused) => Err(status::rejected_at(&refused, self.state.revision())),
+        }
+    }
+
+    /// Whether the caller may learn anything about a person.
+    ///
+    /// # Errors
+    /// `PERSON_NOT_FOUND` for one who lives elsewhere: that they are there is not told. `CONSENT_MISSING`.
+    fn may_see(&self, person: &Person, field: &str) -> Result<(), Rejection> {
+        self.licence.of_person(person.uid, field)?;
+        if self.licence.covers(person) { Ok(()) } else { Err(not_found(field)) }
     }
 
     /// The versions of a record: see [`StateView::history`].
@@ -198,9 +225,46 @@ impl View {
         self.state.named(folded, born, after, limit).map_err(|error| self.failed(&error))
     }
 
-    /// One of [`View::named`] is part of the answer.
+    /// The procedure of this code that is in use.
+    pub fn procedure(&self, code: &str) -> Option<Procedure> {
+        self.state.policies().procedure(code)
+    }
+
+    /// A consent as it stands now.
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn consent(&self, id: &str) -> Result<Option<ConsentRecord>, Status> {
+        self.state.consent(id).map_err(|error| self.failed(&error.into()))
+    }
+
+    /// All consents of a person as they stand now.
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn consents_of(&self, uid: u64) -> Result<Vec<ConsentRecord>, Status> {
+        self.state.consents_of(uid).map_err(|error| self.failed(&error.into()))
+    }
+
+    /// What an agency has guessed wrong about a person.
+    ///
+    /// # Errors
+    /// See [`View::failed`].
+    pub fn guesses(&self, agency: &str, uid: u64) -> Result<Option<GuessRow>, Status> {
+        self.state.guesses(agency, uid).map_err(|error| self.failed(&error.into()))
+    }
+
+    /// One of [`View::named`], or of consents, is part of the answer.
     pub fn shows(&self, uid: u64) {
         self.trail.saw(uid, 0);
+    }
+
+    /// How a key led to a person, without a number that the caller may not learn.
+    fn told(&self, resolution: KeyResolution) -> KeyResolution {
+        if self.licence.shows_numbers() {
+            return resolution;
+        }
+        KeyResolution { superseded_by: String::new(), ..resolution }
     }
 
     /// The person a valid key leads to, or why there is none: `PERSON_NOT_FOUND` or `AMBIGUOUS_KEY` at `field`.
@@ -213,7 +277,7 @@ impl View {
                 let person =
                     row.person.ok_or_else(|| status::broken("a row of the person table has no person"))?;
                 self.trail.saw(person.uid, resolution.merged_from);
-                Ok(Found { person, resolution })
+                self.may_see(&person, field).map(|()| Found { resolution: self.told(resolution), person })
             }
             Resolved::NotFound => Err(not_found(field)),
             Resolved::Ambiguous => {
@@ -222,6 +286,19 @@ impl View {
             }
         })
     }
+}
+
+/// What the agency of a context may learn, from the policies of a view.
+fn licence(view: &StateView, asker: &RequestContext, fault: &Fault) -> Result<Licence, Status> {
+    let consent = match asker.legal_basis() {
+        LegalBasis::Consent => view.consent(&asker.consent_id).map_err(|error| {
+            fault.declare(format!("a read of its state failed: {error}"));
+            status::out_of_service()
+        })?,
+        _ => None,
+    };
+    let licence = view.policies().licence(&asker.agency_id, asker, |_| consent, now_ms());
+    licence.map_err(|refused| status::rejected_at(&refused, view.revision()))
 }
 
 fn not_found(field: &str) -> Rejection {

@@ -171,6 +171,15 @@ pub fn overloaded(retry_after: Duration) -> Status {
     Answer::new(ErrorReason::Overloaded, message).retry_after(retry_after).status()
 }
 
+/// The agency has made its calls of today.
+pub fn over_quota(calls_per_day: u64, retry_after: Duration) -> Status {
+    let message = format!(
+        "this agency may ask about {calls_per_day} people in a day and has done so: nothing was read or applied; an operator \
+         may give it more by PutAgency"
+    );
+    Answer::new(ErrorReason::Quota, message).retry_after(retry_after).status()
+}
+
 /// The time of the request ran out on this node.
 pub fn out_of_time() -> Status {
     let message = "the deadline passed before this node had the answer. A write may or may not have been applied: \

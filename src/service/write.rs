@@ -20,7 +20,7 @@ pub async fn one(
     validate::write(&write).map_err(|rejection| status::rejected(&rejection))?;
     let command =
         Command { context: Some(context), op: Some(command::Op::Write(write)), ..Command::default() };
-    let Reply { reply, revision } = call.write(command).await?;
+    let Reply { reply, revision } = call.write(command, 1).await?;
     let outcome = match reply {
         Some(reply::Reply::Write(WriteOutcome { outcome: Some(outcome) })) => outcome,
         Some(reply::Reply::Rejected(rejection)) => write_outcome::Outcome::Rejected(rejection),

@@ -126,6 +126,7 @@ async fn cluster_tls_clients_are_who_their_certificates_say() {
 
     // In its own name, and in another's.
     let agency = client(&cluster, &Holder::agency("G12"), "G12");
+    forming::license(&cluster.only(0), "G12").await.unwrap();
     agency.create(agency.context(), create(1)).await.unwrap();
     let liar = client(&cluster, &Holder::agency("G12"), "G13");
     let refused = liar.create(liar.context(), create(2)).await.unwrap_err();

@@ -27,6 +27,8 @@ pub struct Stage {
     pub(super) folder: PathBuf,
     /// A client for each of them.
     pub(super) clients: Vec<Client>,
+    /// Gives certificates to those who ask.
+    pub(super) issuer: Arc<Issuer>,
     /// Who was imported: their population, and how many of it.
     pub(super) population: Option<(Population, u64)>,
     /// Whom the two provinces wrote and verified, as they are now.
@@ -46,7 +48,8 @@ impl Stage {
         let binary = std::env::current_exe().map_err(|e| machine(&e))?;
         let mut fleet = Fleet::new(&binary, folder);
         let issuer = Issuer::of(&folder.join("certs"), "demo").map_err(|e| Failure::Fault(e.to_string()))?;
-        fleet.secure(Arc::new(issuer));
+        let issuer = Arc::new(issuer);
+        fleet.secure(issuer.clone());
         for number in 1..=3 {
             fleet.spawn(&format!("central-{number}"), Role::Central).map_err(|e| machine(&e))?;
         }
@@ -56,6 +59,7 @@ impl Stage {
         let folder = folder.to_path_buf();
         Ok(Self {
             fleet,
+            issuer,
             folder,
             clients: Vec::new(),
             population: None,

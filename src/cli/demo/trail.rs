@@ -4,9 +4,12 @@ use super::narrator::Narrator;
 use super::stage::Stage;
 use super::steps::{PROVINCES, ROUNDS};
 use crate::cli::Failure;
-use crate::cli::audit;
+use crate::cli::{audit, policy};
 use crate::client::{Certificates, Client, ClientOptions};
-use crate::proto::registry::{AccessRecord, ErrorReason, QueryAccessesRequest, ReadOptions};
+use crate::proto::registry::{
+    AccessPolicy, AccessRecord, Agency, Attribute, ErrorReason, ExplainRequest, LegalBasis, PersonField,
+    QueryAccessesRequest, ReadOptions, VerifyPermission,
+};
 
 /// Accesses that are shown.
 const SHOWN: usize = 5;
@@ -49,6 +52,7 @@ impl Stage {
         };
         narrator.holds(refused.iter().any(recorded), "and so it tells the call that was denied")?;
 
+        self.explained(narrator).await?;
         let Some(access) = history.accesses.first() else {
             return narrator.holds(false, "there is a record to prove");
         };
@@ -60,6 +64,52 @@ impl Stage {
         narrator.holds(
             included,
             &format!("{hashes} hashes prove that the newest of these records is in the log that its node has signed"),
+        )
+    }
+
+    /// Has a bank ask for more than it is licensed for, and the cluster explain why it does not get it.
+    async fn explained(&self, narrator: &mut Narrator) -> Result<(), Failure> {
+        const BANK: &str = "BANK01";
+        let (operator, province) = (&self.clients[0], PROVINCES[0]);
+        let verify = |attribute: Attribute| VerifyPermission { attribute: attribute.into(), weakest: 0 };
+        let policy = AccessPolicy {
+            name: "know-your-customer".to_owned(),
+            law: "law 14/2022/QH15 article 10".to_owned(),
+            purposes: vec!["know-your-customer".to_owned()],
+            legal_bases: vec![LegalBasis::Law.into()],
+            verify: vec![verify(Attribute::FullName), verify(Attribute::BirthDate)],
+            ..AccessPolicy::default()
+        };
+        let policies = vec![policy.name.clone()];
+        operator.put_policy(policy).await?;
+        operator.put_agency(Agency { agency_id: BANK.to_owned(), policies, ..Agency::default() }).await?;
+
+        let folder = self.issuer.agency(BANK).map_err(|e| Failure::Fault(e.to_string()))?;
+        let tls = Certificates::load(&folder).map_err(|e| Failure::Fault(e.to_string()))?;
+        let options = ClientOptions {
+            certificates: Certificates { agency: Some(tls), ..Certificates::default() },
+            agency_id: BANK.to_owned(),
+            purpose: "know-your-customer".to_owned(),
+            legal_basis: LegalBasis::Law,
+            ..ClientOptions::default()
+        };
+        let bank = Client::connect(vec![self.fleet.nodes[province].client_address()], options)?;
+        let (her, _) = self.written.first().cloned().expect("it was written before");
+        let asked = [PersonField::PermanentResidence];
+        let denied = bank.read_attributes(her, &asked, ReadOptions::default()).await.err();
+        let told = bank
+            .explain(ExplainRequest {
+                context: Some(bank.context()),
+                read: asked.map(Into::into).to_vec(),
+                verify: vec![verify(Attribute::FullName)],
+                ..ExplainRequest::default()
+            })
+            .await?;
+        narrator.say(&policy::told_text(&told))?;
+        let same = denied.is_some_and(|error| error.reason() == told.reason());
+        narrator.holds(
+            same && !told.permitted && told.reason() == ErrorReason::AttributeNotPermitted,
+            "a bank that may verify a name is denied the address, and is told why",
         )
     }
 

@@ -71,6 +71,16 @@ impl Issuer {
         })
     }
 
+    /// The folder of a further agency's certificate.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn agency(&self, id: &str) -> Result<PathBuf, IssuerError> {
+        let authorities = self.authorities.lock().expect("nothing panics while it holds this lock");
+        let [_, clients] = &*authorities;
+        Ok(clients.ensure(&Holder::agency(id), &[], DAYS)?)
+    }
+
     /// The folders of a node that clients reach at this address: its `client_tls`, its `peer_tls`.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ pub use self::parts::{
     PersonName, PhysicalStatus, Provenance, RelatedPerson, TemporaryResidence,
 };
 pub use self::read::{read, read_value};
+pub use self::words::LegalBasis;
 pub use self::words::{
     BloodType, CredentialStatus, CredentialType, EidLevel, EidState, Gender, HouseholdRole, MaritalStatus,
     PersonField, PersonStatus, PhysicalStatusKind, RelationKind, ResidenceKind, UnitEdition,

@@ -251,6 +251,24 @@ words! {
     }
 }
 
+words! {
+    /// Why the caller may process this person's data.
+    LegalBasis of proto::LegalBasis {
+        /// A law names it.
+        Law = "law",
+        /// A state agency does its function.
+        StateFunction = "state_function",
+        /// A contract with the person needs it.
+        Contract = "contract",
+        /// The person agreed.
+        Consent = "consent",
+        /// Somebody's life is in danger.
+        VitalInterest = "vital_interest",
+        /// A court ordered it.
+        Court = "court",
+    }
+}
+
 /// A field of a person, by its name in protobuf and in JSON. One that this version has no name for stands as its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PersonField(i32);

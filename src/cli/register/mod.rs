@@ -109,9 +109,6 @@ pub struct Submit {
     /// Key under which the write is applied at most once; repeat it to learn the outcome of a lost answer
     #[arg(long)]
     request_id: Option<String>,
-    /// What it is for; kept in the history
-    #[arg(long, default_value = "")]
-    purpose: String,
 }
 
 impl Submit {
@@ -124,7 +121,6 @@ impl Submit {
         let client = self.connect.client()?;
         let mut context = client.context();
         context.request_id = self.request_id.unwrap_or(context.request_id);
-        context.purpose = self.purpose;
         written(output, &write(&client, context).await?)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,42 +1,48 @@
 //! Parts of a record: the fields that a caller names, or those that a procedure is entitled to.
 //!
 //! A part holds the fields asked for and nothing else, but for `uid` and `record_revision`, which say whose it is and
-//! which version. What a procedure may read stands in `sets.rs`. Who may name which procedure is not asked here: that
-//! comes with the policies.
+//! which version. What a procedure may read stands in `sets.rs` until an operator puts it. Who may name which procedure is
+//! not asked here: see [`super::policy`].
 
 mod sets;
 
 use self::sets::{SETS, Set};
 use super::error::rejection;
-use crate::proto::registry::{AttributeSet, ErrorReason, Person, PersonField, Rejection};
+use crate::proto::registry::{AttributeSet, ErrorReason, Person, PersonField, Procedure, Rejection};
 
 /// Fields that one request may name.
 pub const FIELDS: usize = 32;
 
-/// All attribute sets, by procedure code.
-pub fn attribute_sets() -> Vec<AttributeSet> {
-    SETS.iter().map(attribute_set).collect()
+/// The procedures built in, by code.
+pub fn procedures() -> impl Iterator<Item = Procedure> {
+    SETS.iter().map(|set: &Set| Procedure {
+        procedure_code: set.code.to_owned(),
+        purpose: set.purpose.to_owned(),
+        law: set.law.to_owned(),
+        fields: set.fields.iter().map(|field| *field as i32).collect(),
+        withdrawn: false,
+    })
 }
 
-/// What a procedure may read.
+/// The attribute set that the context of a request names; `found` is the procedure of its code.
 ///
 /// # Errors
 /// `FIELD_INVALID` when no procedure is named, `PROCEDURE_UNKNOWN` for one that has no set.
-pub fn set_of(procedure_code: &str) -> Result<AttributeSet, Rejection> {
+pub fn set_of(procedure_code: &str, found: Option<Procedure>) -> Result<AttributeSet, Rejection> {
     const FIELD: &str = "context.procedure_code";
     if procedure_code.is_empty() {
         return Err(rejection(ErrorReason::FieldInvalid, FIELD, "required: it names the attribute set"));
     }
-    let set = SETS.iter().find(|set| set.code == procedure_code).map(attribute_set);
     let unknown = "no attribute set is known for this procedure: ListAttributeSets names those that are";
-    set.ok_or_else(|| rejection(ErrorReason::ProcedureUnknown, FIELD, unknown))
+    found.map(attribute_set).ok_or_else(|| rejection(ErrorReason::ProcedureUnknown, FIELD, unknown))
 }
 
-fn attribute_set(set: &Set) -> AttributeSet {
+/// What a procedure may read.
+pub fn attribute_set(procedure: Procedure) -> AttributeSet {
     AttributeSet {
-        procedure_code: set.code.to_owned(),
-        purpose: format!("{} ({})", set.purpose, set.law),
-        fields: set.fields.iter().map(|field| *field as i32).collect(),
+        purpose: format!("{} ({})", procedure.purpose, procedure.law),
+        procedure_code: procedure.procedure_code,
+        fields: procedure.fields,
     }
 }
 
@@ -126,7 +132,7 @@ mod tests {
 
     #[test]
     fn sets_are_in_order_and_well_formed() {
-        let sets = attribute_sets();
+        let sets: Vec<_> = procedures().map(attribute_set).collect();
         assert!((8..=12).contains(&sets.len()));
         assert!(sets.is_sorted_by(|a, b| a.procedure_code < b.procedure_code));
         for set in &sets {
@@ -134,13 +140,15 @@ mod tests {
             let distinct: BTreeSet<_> = set.fields.iter().collect();
             assert_eq!(distinct.len(), set.fields.len(), "{}", set.procedure_code);
             assert_eq!(fields(&set.fields).expect("each is known").len(), set.fields.len());
-            assert_eq!(set_of(&set.procedure_code).as_ref(), Ok(set));
+            let code = set.procedure_code.as_str();
+            let found = procedures().find(|procedure| procedure.procedure_code == code);
+            assert_eq!(set_of(code, found).as_ref(), Ok(set));
         }
     }
 
     #[test]
     fn a_procedure_is_named_and_known() {
-        let reason = |code| set_of(code).expect_err("no such set").reason();
+        let reason = |code| set_of(code, None).expect_err("no such set").reason();
         assert_eq!(reason(""), ErrorReason::FieldInvalid);
         assert_eq!(reason("9.999999"), ErrorReason::ProcedureUnknown);
     }

@@ -1,7 +1,7 @@
 //! The attribute sets: which procedure may read what, and why.
 //!
-//! They are built in until agencies and procedures have policies of their own, which will make them data. The codes
-//! have the form of the national list of administrative procedures; what each set holds follows the papers that the
+//! What a cluster begins with: a procedure that an operator puts takes the place of the one here (`Policy.PutProcedure`). The
+//! codes have the form of the national list of administrative procedures; what each set holds follows the papers that the
 //! procedure used to ask for and that the register now answers.
 
 use crate::proto::registry::PersonField as F;

@@ -20,7 +20,12 @@ const TODAY: PartialDate = PartialDate { year: 2026, month: 6, day: 15 };
 /// A write without the invariants of [`Register::run`], which know no merges.
 fn run(register: &mut Register, write: Kind) -> WriteOutcome {
     let op = Op::Write(Write { write: Some(write) });
-    let command = Command { context: Some(context()), op: Some(op), entropy: vec![7; ENTROPY_BYTES].into() };
+    let command = Command {
+        context: Some(context()),
+        op: Some(op),
+        entropy: vec![7; ENTROPY_BYTES].into(),
+        licensed: false,
+    };
     let Ok(decision) = decide(register, register.counters, &command);
     register.execute(&decision);
     match decision.reply.reply {

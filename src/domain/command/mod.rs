@@ -17,7 +17,11 @@
 //!   rejected one stops nobody. ALL_OR_NOTHING has one revision for all that it changes, may name a person once, and
 //!   falls as a whole: the write at fault keeps its reason, the others say BATCH_ABORTED, nothing is written.
 //! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision. Nor does a
-//!   **checkpoint** of a node's audit log, which may only grow.
+//!   **checkpoint** of a node's audit log, which may only grow, nor what is agreed on about who may ask what: **policies**,
+//!   **consents**, **guesses** and **calls**.
+//!
+//! A command whose agency has shown its certificate is `licensed`: it does what the policies permit that agency, and is
+//! rejected as a whole when one of its writes is not permitted.
 //!
 //! The revision counts changes, so `record_revision` of a changed record is the counter after that change, and two
 //! changes of one person never share one; the people whom an event or an all-or-nothing batch changes do. A person
@@ -42,6 +46,7 @@
 //! | `checks.rs` | what must hold between a changed record and the rest, whichever write changed it |
 //! | `aliases.rs` | the numbers, households and names that lead to a person |
 //! | `node.rs` | node ids |
+//! | `policy.rs` | policies, consents, guesses and calls |
 //! | `checkpoint.rs` | what the nodes' audit logs hold |
 //! | `overlay.rs` | a view with effects on top |
 //!
@@ -74,6 +79,9 @@ mod numbers;
 mod overlay;
 pub(in crate::domain) mod patch;
 mod people;
+mod policy;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -95,11 +103,12 @@ pub use overlay::Overlay;
 use write::Origin;
 
 use super::error::rejection;
+use super::policy::{Policies, PolicyKey};
 use crate::proto::registry::{
     ErrorReason, Rejection, RequestContext, WriteOutcome, Written, write_outcome::Outcome,
 };
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, Reply, command::Op, reply,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, Reply, command::Op, reply,
 };
 
 /// What `decide` may look at. Every method answers from one consistent state. An error is a fault of this machine,
@@ -120,6 +129,10 @@ pub trait View {
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Self::Error>;
     /// What is known of a node's audit log.
     fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Self::Error>;
+    /// A row of the policy table.
+    fn policy_row(&self, key: &PolicyKey) -> Result<Option<PolicyRow>, Self::Error>;
+    /// All agencies, procedures and policies.
+    fn policies(&self) -> Arc<Policies>;
 }
 
 /// The replicated counters. A fresh register has them all at 0; the first uid and the first node id given out are 1.
@@ -182,6 +195,13 @@ pub enum Effect {
         /// The row.
         row: AuditLogRow,
     },
+    /// Writes a row of the policy table.
+    PutPolicy {
+        /// Its key.
+        key: PolicyKey,
+        /// The row.
+        row: PolicyRow,
+    },
 }
 
 /// Names the kind of row and its internal id, never a number that leads to a person.
@@ -194,6 +214,7 @@ impl fmt::Debug for Effect {
             Self::RemoveHolder { uid, .. } => write!(f, "RemoveHolder({uid})"),
             Self::PutNode { id, .. } => write!(f, "PutNode({id})"),
             Self::PutAuditLog { id, .. } => write!(f, "PutAuditLog({id})"),
+            Self::PutPolicy { .. } => f.write_str("PutPolicy"),
         }
     }
 }
@@ -214,11 +235,33 @@ pub struct Decision {
 pub fn decide<V: View>(view: &V, counters: Counters, command: &Command) -> Result<Decision, V::Error> {
     let empty = RequestContext::default();
     let context = command.context.as_ref().unwrap_or(&empty);
-    let origin = Origin { context, entropy: &command.entropy };
-    let decided = match &command.op {
+    match decided(view, counters, command, context) {
+        Ok(decision) => Ok(decision),
+        Err(Stop::Rejected(rejection)) => {
+            Ok(decision(Vec::new(), reply::Reply::Rejected(rejection), counters))
+        }
+        Err(Stop::View(error)) => Err(error),
+    }
+}
+
+fn decided<V: View>(
+    view: &V,
+    counters: Counters,
+    command: &Command,
+    context: &RequestContext,
+) -> Result<Decision, Stop<V::Error>> {
+    let licence = || policy::licence(view, counters, context, command.licensed);
+    let origin = |licence| Origin { context, entropy: &command.entropy, licence };
+    match &command.op {
         None => Err(rejection(ErrorReason::FieldInvalid, "op", "a command must say what to do").into()),
-        Some(Op::Write(write)) => set::one(view, counters, origin, write),
-        Some(Op::WriteSet(set)) => set::several(view, counters, origin, set),
+        Some(Op::Write(write)) => set::one(view, counters, origin(&licence()?), write),
+        Some(Op::WriteSet(set)) => set::several(view, counters, origin(&licence()?), set),
+        Some(Op::GrantConsent(grant)) => policy::grant(view, counters, origin(&licence()?), grant),
+        Some(Op::WithdrawConsent(id)) => policy::withdraw(view, counters, origin(&licence()?), id),
+        Some(Op::PutPolicy(put)) => policy::put(view, counters, put),
+        Some(Op::SuspendAgency(asked)) => policy::suspend(view, counters, asked),
+        Some(Op::ChargeGuesses(charge)) => policy::charge(view, counters, context, charge),
+        Some(Op::ReserveCalls(calls)) => policy::reserve(view, counters, context, *calls),
         Some(Op::CompactHistory(_)) => {
             let detail = "compaction stands alone in a log entry, where storage does it without a decision";
             Err(rejection(ErrorReason::FieldInvalid, "op", detail).into())
@@ -226,13 +269,6 @@ pub fn decide<V: View>(view: &V, counters: Counters, command: &Command) -> Resul
         Some(Op::AllocateNode(allocate)) => node::allocate(view, counters, allocate),
         Some(Op::RetireNode(retire)) => node::retire(view, counters, retire),
         Some(Op::AuditCheckpoint(given)) => checkpoint::commit(view, counters, given),
-    };
-    match decided {
-        Ok(decision) => Ok(decision),
-        Err(Stop::Rejected(rejection)) => {
-            Ok(decision(Vec::new(), reply::Reply::Rejected(rejection), counters))
-        }
-        Err(Stop::View(error)) => Err(error),
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::{Alias, Counters, Decision, Effect, View, aliases_of, decide, uid_of};
 use crate::domain::fixtures::context;
+use crate::domain::policy::{Policies, PolicyKey};
 use crate::proto::registry::{Atomicity, Person, Write, WriteOutcome};
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, Reply, WriteSet, command::Op,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, Reply, WriteSet, command::Op,
     reply::Reply as Answer,
 };
 
@@ -21,6 +22,7 @@ pub(super) struct Register {
     pub(super) holders: BTreeSet<(Alias, u64)>,
     pub(super) nodes: BTreeMap<u64, NodeRow>,
     pub(super) audit_logs: BTreeMap<u64, AuditLogRow>,
+    pub(super) policy_rows: BTreeMap<PolicyKey, PolicyRow>,
     pub(super) counters: Counters,
 }
 
@@ -48,6 +50,15 @@ impl View for Register {
         Ok(self.audit_logs.get(&node_id).cloned())
     }
 
+    fn policy_row(&self, key: &PolicyKey) -> Result<Option<PolicyRow>, Infallible> {
+        Ok(self.policy_rows.get(key).cloned())
+    }
+
+    fn policies(&self) -> Arc<Policies> {
+        let kept = self.policy_rows.iter().filter(|(key, _)| Policies::keep(key));
+        Arc::new(kept.fold(Policies::default(), |all, (_, row)| all.with(row)))
+    }
+
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {
         Ok(self.nodes.iter().find(|(_, row)| !row.retired && row.name == name).map(|(id, _)| *id))
     }
@@ -56,7 +67,11 @@ impl View for Register {
 impl Register {
     /// Decides and executes a command, and checks what must hold after any.
     pub(super) fn run(&mut self, op: Op) -> Reply {
-        let command = Command { context: Some(context()), op: Some(op), ..Command::default() };
+        self.run_as(Command { context: Some(context()), op: Some(op), ..Command::default() })
+    }
+
+    /// The same of a whole command.
+    pub(super) fn run_as(&mut self, command: Command) -> Reply {
         self.counters.time_ms += 1;
         let Ok(decision) = decide(self, self.counters, &command);
         let before = self.clone();
@@ -105,6 +120,9 @@ impl Register {
                 }
                 Effect::PutAuditLog { id, row } => {
                     self.audit_logs.insert(id, row);
+                }
+                Effect::PutPolicy { key, row } => {
+                    self.policy_rows.insert(key, row);
                 }
             }
         }

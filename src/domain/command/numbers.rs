@@ -169,7 +169,8 @@ mod tests {
     use crate::proto::store::reply::Reply;
     use std::sync::Arc;
 
-    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
+    use crate::domain::policy::{Policies, PolicyKey};
+    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow};
 
     /// A register in which somebody has every number.
     struct Full(Register);
@@ -197,6 +198,14 @@ mod tests {
             self.0.audit_log(node_id)
         }
 
+        fn policy_row(&self, key: &PolicyKey) -> Result<Option<PolicyRow>, Infallible> {
+            self.0.policy_row(key)
+        }
+
+        fn policies(&self) -> Arc<Policies> {
+            self.0.policies()
+        }
+
         fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {
             self.0.live_node_named(name)
         }
@@ -214,8 +223,12 @@ mod tests {
             replace: false,
         };
         let op = Op::Write(Write { write: Some(Kind::AssignPersonalId(assign)) });
-        let command =
-            Command { context: Some(context()), op: Some(op), entropy: vec![7; ENTROPY_BYTES].into() };
+        let command = Command {
+            context: Some(context()),
+            op: Some(op),
+            entropy: vec![7; ENTROPY_BYTES].into(),
+            licensed: false,
+        };
         let Ok(decision) = decide(&Full(register), Counters::default(), &command);
         let Some(Reply::Write(outcome)) = decision.reply.reply else { panic!("not a write's reply") };
         assert_eq!(refused(&outcome), (ErrorReason::IdSpaceExhausted, "new_personal_id"));

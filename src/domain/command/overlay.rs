@@ -8,7 +8,8 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use super::{Alias, Effect, View, uid_of};
-use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
+use crate::domain::policy::{Policies, PolicyKey};
+use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow};
 
 /// Rows by key, never in any order. Its hashes have no random part, for nothing here may have one.
 type ByKey<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
@@ -22,6 +23,8 @@ pub struct Overlay<'a, V: View> {
     holders: ByKey<Alias, Vec<(u64, bool)>>,
     nodes: BTreeMap<u64, NodeRow>,
     audit_logs: BTreeMap<u64, AuditLogRow>,
+    policy_rows: BTreeMap<PolicyKey, PolicyRow>,
+    policies: Arc<Policies>,
 }
 
 impl<'a, V: View> Overlay<'a, V> {
@@ -34,6 +37,8 @@ impl<'a, V: View> Overlay<'a, V> {
             holders: ByKey::default(),
             nodes: BTreeMap::new(),
             audit_logs: BTreeMap::new(),
+            policy_rows: BTreeMap::new(),
+            policies: base.policies(),
         }
     }
 
@@ -59,6 +64,12 @@ impl<'a, V: View> Overlay<'a, V> {
                 }
                 Effect::PutAuditLog { id, row } => {
                     self.audit_logs.insert(id, row);
+                }
+                Effect::PutPolicy { key, row } => {
+                    if Policies::keep(&key) {
+                        self.policies = Arc::new(self.policies.with(&row));
+                    }
+                    self.policy_rows.insert(key, row);
                 }
             }
         }
@@ -113,6 +124,17 @@ impl<V: View> View for Overlay<'_, V> {
             Some(row) => Ok(Some(row.clone())),
             None => self.base.audit_log(node_id),
         }
+    }
+
+    fn policy_row(&self, key: &PolicyKey) -> Result<Option<PolicyRow>, V::Error> {
+        match self.policy_rows.get(key) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.base.policy_row(key),
+        }
+    }
+
+    fn policies(&self) -> Arc<Policies> {
+        self.policies.clone()
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, V::Error> {

@@ -33,6 +33,8 @@ pub(super) struct People<'a, V: View> {
     pub(super) stamp: &'a Stamp<'a>,
     /// Goes to the provenance of each record that changes.
     pub(super) source: Option<&'a Provenance>,
+    /// True while people are found who live where the writer may not look.
+    pub(super) from_anywhere: bool,
     /// The number that the write made, for its answer.
     pub(super) new_personal_id: String,
     drafts: BTreeMap<u64, Draft>,
@@ -61,7 +63,15 @@ impl<'a, V: View> People<'a, V> {
     /// Nobody yet.
     pub(super) fn new(view: &'a V, stamp: &'a Stamp<'a>) -> Self {
         let new_personal_id = String::new();
-        Self { view, stamp, source: None, new_personal_id, drafts: BTreeMap::new(), first: 0 }
+        Self {
+            view,
+            stamp,
+            source: None,
+            from_anywhere: false,
+            new_personal_id,
+            drafts: BTreeMap::new(),
+            first: 0,
+        }
     }
 
     /// Drafts a new person and gives the uid.
@@ -84,7 +94,16 @@ impl<'a, V: View> People<'a, V> {
         while let Some(into) = row.person.as_ref().map(|person| person.merged_into).filter(|&uid| uid != 0) {
             row = person_row(self.view, into, field)?;
         }
+        self.may_touch(&row, field)?;
         self.draft(row, field, path)
+    }
+
+    /// Whether the writer may name this person; relatives and holders whom a write leads to it need not.
+    fn may_touch(&self, row: &PersonRow, field: &str) -> Result<(), Rejection> {
+        match &row.person {
+            Some(person) if !self.from_anywhere => self.stamp.origin.licence.may_touch(person, field),
+            _ => Ok(()),
+        }
     }
 
     /// As [`Self::find`], and refuses a record that is out of use.
@@ -106,6 +125,7 @@ impl<'a, V: View> People<'a, V> {
         field: &str,
     ) -> Result<u64, Stop<V::Error>> {
         let row = find_row(self.view, key, field)?;
+        self.may_touch(&row, field)?;
         self.draft(row, field, field)
     }
 

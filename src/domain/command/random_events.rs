@@ -45,7 +45,7 @@ fn events_end_as_foreseen_and_leave_what_is_foreseen() {
 fn outcome(register: &mut Register, seed: u64, n: usize, foreseen: &Foreseen) -> Result<(), ErrorReason> {
     let op = Op::Write(foreseen.write.clone());
     let entropy = [&seed.to_be_bytes()[..], &(n as u64).to_be_bytes()].concat().into();
-    let command = Command { context: Some(context()), op: Some(op), entropy };
+    let command = Command { context: Some(context()), op: Some(op), entropy, licensed: false };
     let Ok(decision) = decide(register, register.counters, &command);
     register.execute(&decision);
     let Some(reply::Reply::Write(outcome)) = decision.reply.reply else {

@@ -19,6 +19,7 @@ pub(super) fn one<V: View>(
     write: &Write,
 ) -> Result<Decision, Stop<V::Error>> {
     validate::context_for_write(origin.context)?;
+    origin.licence.may_do(write, "")?;
     let (outcome, effects, counters) = single(view, counters, origin, 0, write)?;
     Ok(decision(effects, Reply::Write(outcome), counters))
 }
@@ -32,6 +33,9 @@ pub(super) fn several<V: View>(
 ) -> Result<Decision, Stop<V::Error>> {
     validate::context_for_write(origin.context)?;
     validate::writes(&set.writes)?;
+    for (position, write) in set.writes.iter().enumerate() {
+        origin.licence.may_do(write, &format!("writes[{position}]"))?;
+    }
     let (outcomes, effects, counters) = match Atomicity::try_from(set.atomicity) {
         Ok(Atomicity::Each) => each(view, counters, origin, &set.writes)?,
         Ok(Atomicity::AllOrNothing | Atomicity::Unspecified) => all(view, counters, origin, &set.writes)?,

@@ -3,13 +3,16 @@
 use super::model::Register;
 use super::*;
 use crate::domain::fixtures::{context, full_person, plain_person};
+use crate::domain::policy::{Policies, PolicyKey};
 use crate::proto::registry::person_key::Key;
 use crate::proto::registry::write::Write as Kind;
 use crate::proto::registry::{
     Atomicity, CreatePerson, PatchPerson, Person, PersonKey, PhysicalStatus, PhysicalStatusKind,
     UpdatePerson, Write,
 };
-use crate::proto::store::{AllocateNode, AuditLogRow, RetireNode, WriteSet, reply::Reply as Answer};
+use crate::proto::store::{
+    AllocateNode, AuditLogRow, PolicyRow, RetireNode, WriteSet, reply::Reply as Answer,
+};
 use ErrorReason::*;
 
 /// Personal ids that a person born in 1990 may have.
@@ -412,6 +415,12 @@ fn a_fault_of_the_view_is_passed_on() {
         }
         fn audit_log(&self, _: u64) -> Result<Option<AuditLogRow>, Self::Error> {
             Err("disk")
+        }
+        fn policy_row(&self, _: &PolicyKey) -> Result<Option<PolicyRow>, Self::Error> {
+            Err("disk")
+        }
+        fn policies(&self) -> Arc<Policies> {
+            Arc::default()
         }
         fn live_node_named(&self, _: &str) -> Result<Option<u64>, Self::Error> {
             Err("disk")

@@ -8,6 +8,7 @@ use super::{
     merge, numbers, replace, residence, status,
 };
 use crate::domain::error::rejection;
+use crate::domain::policy::Licence;
 use crate::domain::validate;
 use crate::proto::registry::event::Event as Life;
 use crate::proto::registry::write::Write as Kind;
@@ -32,6 +33,8 @@ pub(super) struct Origin<'a> {
     pub(super) context: &'a RequestContext,
     /// Random bytes of the leader.
     pub(super) entropy: &'a [u8],
+    /// What its writer may do.
+    pub(super) licence: &'a Licence,
 }
 
 /// What a write puts on the versions that it makes.
@@ -84,7 +87,12 @@ fn event<'a, V: View>(people: &mut People<'a, V>, event: &'a Event) -> Result<()
         Some(Life::Death(d)) => death::death(people, d),
         Some(Life::Marriage(m)) => marriage::marriage(people, m),
         Some(Life::Divorce(d)) => marriage::divorce(people, d),
-        Some(Life::Move(m)) => residence::change(people, m),
+        Some(Life::Move(m)) => {
+            // Whoever moves in is still the other province's.
+            people.from_anywhere =
+                m.to.as_ref().is_some_and(|to| people.stamp.origin.licence.covers_address(to));
+            residence::change(people, m)
+        }
         Some(Life::Correction(c)) => correction::correct(people, c),
         Some(Life::Adoption(a)) => adoption::adopt(people, a),
         None => Stop::rejected(ErrorReason::FieldInvalid, "event", "name the event"),

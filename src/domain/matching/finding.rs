@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Weakest;
 use crate::domain::text;
 use crate::domain::validate::CLAIM_CHARS;
 use crate::proto::registry::claim::Value;
@@ -83,15 +84,17 @@ pub(super) fn any(findings: impl Iterator<Item = Finding>) -> Finding {
 }
 
 /// The strength that is enough for a match.
-pub(super) fn required(claim: &Claim) -> Result<MatchStrength, Note> {
-    match MatchStrength::try_from(claim.required_strength) {
-        Ok(MatchStrength::Unspecified | MatchStrength::Canonical) => Ok(MatchStrength::Canonical),
-        Ok(MatchStrength::Exact) => Ok(MatchStrength::Exact),
-        Ok(MatchStrength::Variant | MatchStrength::Folded) | Err(_) => {
-            Err("required_strength may be EXACT or CANONICAL: a weaker likeness is told, and is no match"
-                .into())
-        }
+pub(super) fn required(claim: &Claim, weakest: Weakest<'_>) -> Result<MatchStrength, Note> {
+    let asked = match MatchStrength::try_from(claim.required_strength) {
+        Ok(MatchStrength::Unspecified) => MatchStrength::Canonical,
+        Ok(asked) => asked,
+        Err(_) => return Err("required_strength is no known one".into()),
+    };
+    if asked <= weakest(claim.attribute()).max(MatchStrength::Canonical) {
+        return Ok(asked);
     }
+    Err("required_strength may be EXACT or CANONICAL: a weaker likeness is told, and is no match unless a policy says so"
+        .into())
 }
 
 /// A claimed text, normalised. Its bound counts the characters that are compared.

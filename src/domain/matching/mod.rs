@@ -12,8 +12,8 @@
 //! agree, one that does not decides, and what is open comes before what agrees. Where one of several things need
 //! agree, it is the other way round.
 //!
-//! Texts agree in classes (`profile`), and a claim says which is enough: CANONICAL unless it asks for EXACT. The class
-//! is told also when it is not enough. Notes say what was expected of a claim or why there is no yes or no; they never
+//! Texts agree in classes (`profile`), and a claim says which is enough: CANONICAL unless it asks for EXACT, or for a weaker
+//! one where the caller's policies allow it. The class is told also when it is not enough. Notes say what was expected of a claim or why there is no yes or no; they never
 //! repeat what the claim or the record says.
 //!
 //! | file | judges |
@@ -56,10 +56,18 @@ use self::finding::{Finding, Judged};
 /// The verdicts on claims about one person, in the order of the claims. Claims are judged one by one, but for the parts
 /// of a name: they are also compared joined, because systems divide one name in different places.
 pub fn verify(person: &Person, claims: &[Claim]) -> Vec<AttributeVerdict> {
-    let mut findings: Vec<_> = claims.iter().map(|claim| judge(person, claim)).collect();
-    names::join_parts(person, claims, &mut findings);
+    verify_within(person, claims, &|_| MatchStrength::Canonical)
+}
+
+/// The same, where a claim on an attribute may ask for a likeness as weak as `weakest` says to be counted as a match.
+pub fn verify_within(person: &Person, claims: &[Claim], weakest: Weakest<'_>) -> Vec<AttributeVerdict> {
+    let mut findings: Vec<_> = claims.iter().map(|claim| judge(person, claim, weakest)).collect();
+    names::join_parts(person, claims, &mut findings, weakest);
     claims.iter().zip(findings).map(|(claim, found)| found.verdict_on(claim.attribute)).collect()
 }
+
+/// The weakest likeness that a claim may ask for, by attribute: CANONICAL or a weaker one.
+pub type Weakest<'a> = &'a dyn Fn(Attribute) -> MatchStrength;
 
 /// The fields of a record that claims are about: [`verify`] looks at no other.
 pub fn fields_of<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> Fields {
@@ -68,7 +76,7 @@ pub fn fields_of<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> Fields {
 }
 
 /// Where a record holds an attribute.
-fn held_in(attribute: Attribute) -> &'static [PersonField] {
+pub(super) fn held_in(attribute: Attribute) -> &'static [PersonField] {
     use {Attribute as A, PersonField as F};
     match attribute {
         A::Unspecified => &[],
@@ -96,11 +104,11 @@ fn held_in(attribute: Attribute) -> &'static [PersonField] {
     }
 }
 
-fn judge(person: &Person, claim: &Claim) -> Finding {
+fn judge(person: &Person, claim: &Claim, weakest: Weakest<'_>) -> Finding {
     let Ok(attribute) = Attribute::try_from(claim.attribute) else {
         return Finding::of(Verdict::Unsupported);
     };
-    finding::required(claim)
+    finding::required(claim, weakest)
         .and_then(|least| judge_value(person, attribute, claim, least))
         .unwrap_or_else(Finding::invalid)
 }

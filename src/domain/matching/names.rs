@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use super::Weakest;
 use super::finding::{self, Finding, Judged, Note};
 use super::profile::strength;
 use crate::domain::text;
@@ -80,7 +81,7 @@ fn compare(held: Option<&str>, claimed: &str, least: MatchStrength) -> Finding {
 }
 
 /// Compares neighbouring parts joined where one of them did not agree by itself: all three, then two and two.
-pub(super) fn join_parts(person: &Person, claims: &[Claim], findings: &mut [Finding]) {
+pub(super) fn join_parts(person: &Person, claims: &[Claim], findings: &mut [Finding], weakest: Weakest<'_>) {
     let Some(held) = &person.birth_name else { return };
     if findings.iter().all(|found| found.verdict == Verdict::Match) {
         return;
@@ -103,7 +104,7 @@ pub(super) fn join_parts(person: &Person, claims: &[Claim], findings: &mut [Find
             let stronger = found.strength == MatchStrength::Unspecified || whole < found.strength;
             if found.verdict != Verdict::Match && whole != MatchStrength::Unspecified && stronger {
                 // The claim was judged, so what it requires is valid.
-                let least = finding::required(&claims[at]).unwrap_or(MatchStrength::Exact);
+                let least = finding::required(&claims[at], weakest).unwrap_or(MatchStrength::Exact);
                 *found = Finding::text(whole, least).noted(DIVIDED);
             }
         }

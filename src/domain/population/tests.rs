@@ -8,6 +8,7 @@ use unicode_normalization::is_nfc;
 
 use super::*;
 use crate::domain::command::{Alias, Counters, Overlay, View, decide};
+use crate::domain::policy::{Policies, PolicyKey};
 use crate::domain::{fixtures, validate};
 use crate::proto::registry::extension::Value;
 use crate::proto::registry::write::Write as Kind;
@@ -17,7 +18,8 @@ use crate::proto::registry::{
     HouseholdRole, MaritalStatus, PhysicalStatusKind, RelatedPerson, RelationKind, Write,
 };
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, WriteSet, command::Op, reply::Reply as Answer,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, WriteSet, command::Op,
+    reply::Reply as Answer,
 };
 
 const PEOPLE_TESTED: u64 = 200_000;
@@ -83,6 +85,14 @@ impl View for Nobody {
 
     fn audit_log(&self, _: u64) -> Result<Option<AuditLogRow>, Self::Error> {
         Ok(None)
+    }
+
+    fn policy_row(&self, _: &PolicyKey) -> Result<Option<PolicyRow>, Self::Error> {
+        Ok(None)
+    }
+
+    fn policies(&self) -> std::sync::Arc<Policies> {
+        std::sync::Arc::default()
     }
 
     fn live_node_named(&self, _: &str) -> Result<Option<u64>, Self::Error> {

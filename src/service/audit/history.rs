@@ -40,7 +40,7 @@ pub async fn of_person(
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
     let (limit, after) = (limit(request.limit)?, place(&request.page)?);
-    let view = call.read(request.options.as_ref()).await?;
+    let view = call.read(request.options.as_ref(), |_| Ok(())).await?;
     let uid = match key.key {
         // A uid names a record, also one that was merged.
         Some(Key::PersonUid(uid)) => view.record(uid, "key")?.uid,

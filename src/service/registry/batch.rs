@@ -18,10 +18,11 @@ pub async fn commit(call: &Call, request: CommitBatchRequest) -> Result<CommitBa
     if atomicity != Atomicity::Each {
         check_all(&request.writes)?;
     }
+    let people = request.writes.len();
     let set = WriteSet { writes: request.writes, atomicity: atomicity.into() };
     let command =
         Command { context: Some(context), op: Some(command::Op::WriteSet(set)), ..Command::default() };
-    let (outcomes, revision) = outcomes(call.write(command).await?)?;
+    let (outcomes, revision) = outcomes(call.write(command, people).await?)?;
     Ok(CommitBatchResponse { meta: Some(call.meta_of_write(revision, 0)), outcomes })
 }
 

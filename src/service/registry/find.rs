@@ -11,11 +11,12 @@ use super::super::lookup::Lookup;
 use super::super::read::{View, shown};
 use super::super::status;
 use super::page::Page;
+use crate::domain::policy::Licence;
 use crate::domain::units::{self, Coverage};
 use crate::domain::{matching, text, validate};
 use crate::proto::registry::{
-    Address, Consistency, FindPersonsRequest, FindPersonsResponse, FoundPerson, PartialDate, Person,
-    ReadOptions,
+    Address, Consistency, FindPersonsRequest, FindPersonsResponse, FoundPerson, Operation, PartialDate,
+    Person, ReadOptions, Rejection,
 };
 use crate::raft::NameCursor;
 
@@ -31,11 +32,11 @@ pub async fn find(call: &Lookup, request: FindPersonsRequest) -> Result<FindPers
     let limit = validate::find_limit(request.limit).map_err(|rejection| status::rejected(&rejection))?;
     let (view, instant_ms, after) = if request.page.is_empty() {
         let options = request.options.unwrap_or_else(recent);
-        (call.read(Some(&options)).await?, instant_of(&options), None)
+        (call.read(Some(&options), may_find).await?, instant_of(&options), None)
     } else {
         let foreign = || status::invalid("page", "is not the next_page of this search: begin it again");
         let page = Page::of(&request.page, &request).ok_or_else(foreign)?;
-        let view = call.read(Some(&as_of(page.revision))).await?.at_instant(page.instant_ms)?;
+        let view = call.read(Some(&as_of(page.revision)), may_find).await?.at_instant(page.instant_ms)?;
         (view, page.instant_ms, Some(page.after))
     };
     let meta = call.meta_of_read(&view, 0);
@@ -44,6 +45,12 @@ pub async fn find(call: &Lookup, request: FindPersonsRequest) -> Result<FindPers
     let (persons, next) = call.run_batch(move || search.page(&view, after)).await?;
     let next_page = next.map(|after| Page { revision, instant_ms, after }.token(&request));
     Ok(FindPersonsResponse { meta: Some(meta), persons, next_page: next_page.unwrap_or_default().into() })
+}
+
+/// Whoever is found is shown whole.
+fn may_find(licence: &Licence) -> Result<(), Rejection> {
+    licence.may(Operation::Find, "")?;
+    licence.may_read_whole()
 }
 
 fn recent() -> ReadOptions {
@@ -95,7 +102,9 @@ impl Search {
             let (rows, next) = view.named(&folded, self.born, after, wanted)?;
             for person in rows.into_iter().filter_map(|row| row.person) {
                 let place = place(&person);
-                if let Some(hit) = self.hit(person) {
+                if let Some(hit) =
+                    Some(person).filter(|it| view.licence().covers(it)).and_then(|it| self.hit(it))
+                {
                     bytes += hit.encoded_len();
                     if bytes > self.max_bytes && !hits.is_empty() {
                         return Ok((hits, after));

@@ -138,12 +138,13 @@ impl Chunk {
         let create = |person| Op::Create(CreatePerson { person: Some(person), accept_existing: true });
         let writes = self.persons.into_iter().map(|person| Write { write: Some(create(person)) }).collect();
         let set = WriteSet { writes, atomicity: Atomicity::Each.into() };
+        let people = set.writes.len();
         let command = Command {
             context: Some(self.context),
             op: Some(command::Op::WriteSet(set)),
             ..Command::default()
         };
-        let (outcomes, revision) = batch::outcomes(call.write_part(command).await?)?;
+        let (outcomes, revision) = batch::outcomes(call.write_part(command, people).await?)?;
         Ok(summary(outcomes, self.number, call.meta_of_write(revision, 0)))
     }
 }

@@ -6,11 +6,12 @@ use tonic::Status;
 use super::super::lookup::Lookup;
 use super::super::read::{Found, View, lookup, shown, valid_key};
 use super::super::status;
+use crate::domain::policy::Licence;
 use crate::domain::validate;
 use crate::proto::registry::person_key::Key;
 use crate::proto::registry::{
-    BatchReadPersonsRequest, BatchReadPersonsResponse, PersonKey, PersonResult, PersonVersion, ReadOptions,
-    ReadPersonHistoryRequest, ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse,
+    BatchReadPersonsRequest, BatchReadPersonsResponse, Operation, PersonKey, PersonResult, PersonVersion,
+    ReadOptions, ReadPersonHistoryRequest, ReadPersonHistoryResponse, ReadPersonRequest, ReadPersonResponse,
     person_result,
 };
 use crate::proto::store::PersonRow;
@@ -19,7 +20,7 @@ use crate::proto::store::PersonRow;
 pub async fn one(call: &Lookup, request: ReadPersonRequest) -> Result<ReadPersonResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
-    let view = call.read(request.options.as_ref()).await?;
+    let view = call.read(request.options.as_ref(), Licence::may_read_whole).await?;
     let Found { person, resolution } = view.only(&key, "key")?;
     let meta = call.meta_of_read(&view, person.record_revision);
     let person = shown(person, request.options.as_ref());
@@ -33,7 +34,8 @@ pub async fn batch(
 ) -> Result<BatchReadPersonsResponse, Status> {
     call.identify_reader(request.context.as_ref())?;
     validate::keys(&request.keys).map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let view = call.read(request.options.as_ref(), Licence::may_read_whole).await?;
+    call.spend(view.licence().agency(), request.keys.len() as u64 - 1).await?;
     let meta = call.meta_of_read(&view, 0);
     let max_bytes = call.max_message_bytes();
     let results = call.run_batch(move || {
@@ -60,7 +62,11 @@ pub async fn history(
     call.identify_reader(request.context.as_ref())?;
     let key = valid_key(request.key, "key")?;
     let limit = validate::history_limit(request.limit).map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| {
+        licence.may(Operation::History, "")?;
+        licence.may_read_whole()
+    };
+    let view = call.read(request.options.as_ref(), need).await?;
     let person = match &key.key {
         // A uid names a record, also one that was merged; a number names a person.
         Some(Key::PersonUid(uid)) => view.record(*uid, "key")?,

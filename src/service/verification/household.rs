@@ -2,12 +2,15 @@
 
 use tonic::Status;
 
+use super::super::budget::Wrong;
 use super::super::lookup::Lookup;
 use super::super::read::valid_key;
 use super::super::status;
+use super::claims;
+use crate::domain::policy::{Licence, budget};
 use crate::domain::validate;
 use crate::proto::registry::{
-    HouseholdRole, Person, Verdict, VerifyHouseholdRequest, VerifyHouseholdResponse,
+    Attribute, HouseholdRole, Person, Verdict, VerifyHouseholdRequest, VerifyHouseholdResponse,
 };
 
 /// The verdicts, both people read from one view.
@@ -21,14 +24,24 @@ pub async fn verify(
     let role = validate::household_role(request.role, "role")
         .and_then(|role| Ok((role, validate::household_role(request.other_role, "other_role")?)));
     let (role, other_role) = role.map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let asks_role = role != HouseholdRole::Unspecified || other_role != HouseholdRole::Unspecified;
+    let attributes = [Attribute::ResidenceFileNo, Attribute::HouseholdRole];
+    let need = |licence: &Licence| licence.may_verify(&attributes[..1 + usize::from(asks_role)], "");
+    let view = call.read(request.options.as_ref(), need).await?;
     let person = view.only(&person, "person")?.person;
     let other = view.only(&other, "other")?.person;
+    let known =
+        view.known_of(person.uid)?.map_err(|refused| status::rejected_at(&refused, view.revision()))?;
     let same_household = together(&person, &other);
     let verdicts = [has_role(&person, role), has_role(&other, other_role)];
     let asked = verdicts.into_iter().filter(|verdict| *verdict != Verdict::Unspecified);
     let all_match = asked.chain([same_household]).all(|verdict| verdict == Verdict::Match);
     call.trail().came_to(same_household.as_str_name());
+    let mut wrong = Wrong::default();
+    if verdicts.into_iter().chain([same_household]).any(|verdict| verdict == Verdict::NoMatch) {
+        wrong.add(person.uid, budget::digest_of_household(person.uid, other.uid, [role, other_role]), &known);
+    }
+    claims::told(call, &view, wrong).await?;
     Ok(VerifyHouseholdResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         same_household: same_household.into(),

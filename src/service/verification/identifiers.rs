@@ -2,15 +2,20 @@
 
 use tonic::Status;
 
+use super::super::budget::Wrong;
 use super::super::lookup::Lookup;
 use super::super::read::Found;
 use super::super::status;
+use super::claims;
 use crate::domain::command::Alias;
+use crate::domain::policy::{Licence, budget};
 use crate::domain::validate;
+use crate::proto::registry::claim::Value;
 use crate::proto::registry::person_key::Key;
 use crate::proto::registry::{
-    IdentifierLink, IdentifierStatus, Person, PersonKey, ResolveIdentifierRequest, ResolveIdentifierResponse,
-    VerifyIdentifierLinkRequest, VerifyIdentifierLinkResponse,
+    Attribute, Claim, IdentifierLink, IdentifierStatus, Person, PersonField, PersonKey,
+    ResolveIdentifierRequest, ResolveIdentifierResponse, VerifyIdentifierLinkRequest,
+    VerifyIdentifierLinkResponse,
 };
 
 /// Whether a CMND number and a personal id are one person's. A number that is nobody's is linked to nothing: that is
@@ -23,7 +28,8 @@ pub async fn link(
     validate::old_id(&request.old_id_number, "old_id_number")
         .and_then(|()| validate::personal_id(&request.personal_id, "personal_id"))
         .map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| licence.may_verify(&[Attribute::OldIdNumber], "old_id_number");
+    let view = call.read(request.options.as_ref(), need).await?;
     let key = PersonKey { key: Some(Key::PersonalId(request.personal_id)) };
     let Ok(Found { person, resolution }) = view.person(&key, "personal_id")? else {
         let meta = Some(call.meta_of_read(&view, 0));
@@ -31,14 +37,24 @@ pub async fn link(
         call.trail().came_to(link.as_str_name());
         return Ok(VerifyIdentifierLinkResponse { meta, link: link.into(), resolution: None });
     };
+    let known =
+        view.known_of(person.uid)?.map_err(|refused| status::rejected_at(&refused, view.revision()))?;
+    let mut wrong = Wrong::default();
     let link = if person.old_id_numbers.contains(&request.old_id_number) {
         // A number of several people does not tell which.
         let number = Alias::OldId(request.old_id_number);
         if view.is_of_one_person(&number)? { IdentifierLink::Linked } else { IdentifierLink::Ambiguous }
     } else {
+        let claim = Claim {
+            attribute: Attribute::OldIdNumber.into(),
+            value: Some(Value::Text(request.old_id_number)),
+            ..Claim::default()
+        };
+        wrong.add(person.uid, budget::digest_of(person.uid, &claim), &known);
         IdentifierLink::NotLinked
     };
     call.trail().came_to(link.as_str_name());
+    claims::told(call, &view, wrong).await?;
     Ok(VerifyIdentifierLinkResponse {
         meta: Some(call.meta_of_read(&view, person.record_revision)),
         link: link.into(),
@@ -54,7 +70,10 @@ pub async fn resolve(
     call.identify_reader(request.context.as_ref())?;
     validate::personal_id(&request.personal_id, "personal_id")
         .map_err(|rejection| status::rejected(&rejection))?;
-    let view = call.read(request.options.as_ref()).await?;
+    let need = |licence: &Licence| {
+        licence.may_read(&[PersonField::PersonalId, PersonField::CancelledPersonalIds], "")
+    };
+    let view = call.read(request.options.as_ref(), need).await?;
     let key = PersonKey { key: Some(Key::PersonalId(request.personal_id.clone())) };
     let Found { person, .. } = view.only(&key, "personal_id")?;
     let (status, chain) = fate(&person, &request.personal_id);

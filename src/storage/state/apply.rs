@@ -19,11 +19,13 @@ use super::position::Position;
 use super::requests::Requests;
 use super::rows::Rows;
 use super::tables::{
-    Row, Table, audit_log_key, history_key, holder_key, id_key, personal_id_key, request_key, superseded_key,
+    Row, Table, audit_log_key, history_key, holder_key, id_key, personal_id_key, policy_key, request_key,
+    superseded_key,
 };
 use super::view::{Tables, record, version_of};
 use crate::defect::{self, Defect};
 use crate::domain::command::{self, Alias, Counters, Effect, Overlay, View, leads_to};
+use crate::domain::policy::Policies;
 use crate::proto::registry::{ErrorReason, Rejection};
 use crate::proto::store::{
     Command, CompactHistory, Entry, HolderRow, LogId, Membership, NodeRow, PersonRow, Reply, RequestRow,
@@ -61,7 +63,7 @@ pub(super) fn decide(
     earliest_expiry: u64,
     entries: &[Entry],
 ) -> Result<Outcome, StorageError> {
-    let tables = Tables::new(generation);
+    let tables = Tables::with_policies(generation, &before.policies);
     let mut pass = Pass {
         generation,
         sight: Overlay::new(&tables),
@@ -263,6 +265,12 @@ impl Pass<'_, '_> {
                 }
                 Effect::PutNode { id, row } => self.rows.put(&id_key(*id), row),
                 Effect::PutAuditLog { id, row } => self.rows.put(&audit_log_key(*id), row),
+                Effect::PutPolicy { key, row } => {
+                    if Policies::keep(key) {
+                        self.position.policies = Arc::new(self.position.policies.with(row));
+                    }
+                    self.rows.put(&policy_key(key), row);
+                }
             }
         }
         self.unseen.push(effects);

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::generation::Generation;
 use super::position::Position;
 use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table};
+use crate::domain::policy::Policies;
 use crate::storage::error::StorageError;
 
 /// A digest of the replicated tables at one revision: equal on every node that is at the same one with nothing under
@@ -30,7 +31,7 @@ pub(super) fn digest(generation: &Generation) -> Result<Digest, StorageError> {
     let meta = |key| snapshot.get_cf(generation.table(Table::Meta), key).map_err(failed());
     let applied = meta(APPLIED_KEY)?.map(|value| Row::from_value(&value)).transpose()?;
     let membership = meta(MEMBERSHIP_KEY)?.map(|value| Row::from_value(&value)).transpose()?;
-    let position = Position::from_rows(applied, membership)?;
+    let position = Position::from_rows(applied, membership, Policies::default())?;
 
     let (mut hash, mut persons) = (Sha256::new(), 0);
     for table in Table::REPLICATED {

@@ -6,6 +6,7 @@ use super::tables::{
 };
 use super::{generation, part, position::Position, receive, snapshot};
 use crate::domain::fields::Fields;
+use crate::domain::policy::Policies;
 use crate::proto::store::{
     Applied, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership, SupersededRow,
 };
@@ -22,9 +23,10 @@ pub(crate) fn rows(bytes: &[u8]) {
         row::<StoredMembership>(bytes);
         row::<SupersededRow>(bytes);
         if let Some(applied) = row::<Applied>(bytes)
-            && let Ok(position) = Position::from_rows(Some(applied), None)
+            && let Ok(position) = Position::from_rows(Some(applied), None, Policies::default())
         {
-            assert_eq!(Position::from_rows(Some(position.to_row()), None).expect("reads its own"), position);
+            let again = Position::from_rows(Some(position.to_row()), None, Policies::default());
+            assert_eq!(again.expect("reads its own"), position);
         }
         if let Some(whole) = row::<PersonRow>(bytes) {
             let part = part::decode(bytes, Fields::IDENTITY).expect("a part of what is whole");

@@ -15,8 +15,10 @@ use rocksdb::{
 use super::files;
 use super::options;
 use super::position::{FirstRevision, Position};
-use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table, holder_key, holder_prefix};
+use super::tables::{APPLIED_KEY, KEPT_POLICIES, MEMBERSHIP_KEY, Row, Table, holder_key, holder_prefix};
 use crate::domain::command::Alias;
+use crate::domain::policy::Policies;
+use crate::proto::store::PolicyRow;
 use crate::storage::codec;
 use crate::storage::error::StorageError;
 
@@ -105,7 +107,8 @@ impl Generation {
         }
         let mut rocks = rocks.clone();
         rocks.create_if_missing(create);
-        rocks.create_missing_column_families(create);
+        // Also of a folder that an earlier version made, which knew fewer.
+        rocks.create_missing_column_families(true);
         let tables = Table::ALL.map(|table| (table.name(), options::of_table(table, &rocks)));
         let db = DB::open_cf_with_opts(&rocks, &path, tables).map_err(StorageError::rocks("open", &path))?;
         let folder = Folder { path, doomed: AtomicBool::new(false) };
@@ -239,6 +242,21 @@ impl Generation {
 
     /// How far this generation has applied the log.
     pub fn position(&self) -> Result<Position, StorageError> {
-        Position::from_rows(self.row(APPLIED_KEY)?, self.row(MEMBERSHIP_KEY)?)
+        Position::from_rows(self.row(APPLIED_KEY)?, self.row(MEMBERSHIP_KEY)?, self.policies()?)
+    }
+
+    /// All agencies, procedures and policies.
+    fn policies(&self) -> Result<Policies, StorageError> {
+        let mut policies = Policies::default();
+        for prefix in KEPT_POLICIES {
+            for row in self.rows_from(Table::Policy, prefix, ReadOptions::default()) {
+                let (key, value) = row?;
+                if !key.starts_with(prefix) {
+                    break;
+                }
+                policies = policies.with(&PolicyRow::from_value(&value)?);
+            }
+        }
+        Ok(policies)
     }
 }

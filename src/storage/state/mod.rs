@@ -233,8 +233,7 @@ impl StateStore {
     /// One consistent view of the state as it is now.
     pub fn view(&self) -> StateView {
         let live = self.live();
-        let counters = live.position.counters;
-        StateView::new(live.generation, counters.revision, counters.time_ms)
+        StateView::new(live.generation, &live.position)
     }
 
     /// The row of a node id that was given out.

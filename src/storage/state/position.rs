@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::tables::Table;
 use crate::domain::command::Counters;
+use crate::domain::policy::Policies;
 use crate::proto::store::{Applied, LogId, StoredMembership};
 use crate::storage::error::StorageError;
 
@@ -23,6 +24,8 @@ pub(super) struct Position {
     pub log_id: Option<LogId>,
     /// The last membership applied.
     pub membership: Option<Arc<StoredMembership>>,
+    /// All agencies, procedures and policies.
+    pub policies: Arc<Policies>,
     /// What `decide` counts.
     pub counters: Counters,
     /// Where the history begins.
@@ -37,16 +40,18 @@ impl Position {
         Applied { next_person_uid: 1, next_node_id: 1, chain_hash: vec![0; 32].into(), ..Applied::default() }
     }
 
-    /// From the rows of the meta table.
+    /// From the rows of the meta table, and what the policy table holds.
     pub fn from_rows(
         applied: Option<Applied>,
         membership: Option<StoredMembership>,
+        policies: Policies,
     ) -> Result<Self, StorageError> {
         let applied = applied.unwrap_or_else(Self::start);
         let chain_hash = applied.chain_hash.as_ref().try_into();
         Ok(Self {
             log_id: applied.log_id,
             membership: membership.map(Arc::new),
+            policies: Arc::new(policies),
             counters: Counters {
                 revision: applied.revision,
                 next_person_uid: applied.next_person_uid,

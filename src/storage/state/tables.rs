@@ -6,8 +6,9 @@
 use prost::Message;
 
 use crate::domain::command::Alias;
+use crate::domain::policy::PolicyKey;
 use crate::proto::store::{
-    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership,
+    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, RequestRow, StoredMembership,
     SupersededRow,
 };
 use crate::storage::codec;
@@ -34,11 +35,14 @@ pub(super) enum Table {
     Meta = 7,
     /// Revision and uid -> when it took the place of the version in the history: the order in which those go.
     Superseded = 8,
+    /// Who may ask what: agencies, procedures, policies, consents, guesses and calls; see [`policy_key`]. Part of the chain hash,
+    /// and not of the digest, which is of one revision: they change without one.
+    Policy = 9,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Person,
         Self::History,
         Self::Superseded,
@@ -46,10 +50,12 @@ impl Table {
         Self::Request,
         Self::RequestExpiry,
         Self::Node,
+        Self::Policy,
         Self::Meta,
     ];
 
-    /// The tables that are equal, byte for byte, on every node that applied the same log.
+    /// The tables that are equal, byte for byte, on every node that applied the same log; the policy table, which is too, left
+    /// out.
     pub const REPLICATED: [Self; 7] = [
         Self::Person,
         Self::History,
@@ -70,6 +76,7 @@ impl Table {
             Self::Request => "request",
             Self::RequestExpiry => "request_expiry",
             Self::Node => "node",
+            Self::Policy => "policy",
             Self::Meta => "meta",
         }
     }
@@ -121,6 +128,9 @@ impl Row for store::Applied {
 impl Row for AuditLogRow {
     const TABLE: Table = Table::Meta;
 }
+impl Row for PolicyRow {
+    const TABLE: Table = Table::Policy;
+}
 impl Row for StoredMembership {
     const TABLE: Table = Table::Meta;
 }
@@ -136,6 +146,27 @@ pub(super) const MEMBERSHIP_KEY: &[u8] = b"membership";
 pub(super) fn audit_log_key(node_id: u64) -> Vec<u8> {
     [b"audit/", &node_id.to_be_bytes()[..]].concat()
 }
+
+/// Key of a row of the policy table. A person's number stands last, behind a text that has no zero byte: texts are printable.
+pub(super) fn policy_key(key: &PolicyKey) -> Vec<u8> {
+    match key {
+        PolicyKey::Agency(id) => [b"a", id.as_bytes()].concat(),
+        PolicyKey::Policy(name) => [b"p", name.as_bytes()].concat(),
+        PolicyKey::Procedure(code) => [b"r", code.as_bytes()].concat(),
+        PolicyKey::Consent(id) => [b"c", id.as_bytes()].concat(),
+        PolicyKey::ConsentOf(uid, id) => [&consents_of(*uid), id.as_bytes()].concat(),
+        PolicyKey::Guesses(agency, uid) => [b"g", agency.as_bytes(), b"\0", &uid.to_be_bytes()].concat(),
+        PolicyKey::Calls(agency) => [b"n", agency.as_bytes()].concat(),
+    }
+}
+
+/// What the keys of all consents of a person begin with; the id follows.
+pub(super) fn consents_of(uid: u64) -> Vec<u8> {
+    [b"u", &uid.to_be_bytes()[..]].concat()
+}
+
+/// What the keys of rows begin with that stand in memory: agencies, policies and procedures.
+pub(super) const KEPT_POLICIES: [&[u8]; 3] = [b"a", b"p", b"r"];
 
 /// Key of a person, and of a node.
 pub(super) fn id_key(id: u64) -> [u8; 8] {

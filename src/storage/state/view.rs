@@ -23,15 +23,18 @@ use rocksdb::{DBRawIterator, ReadOptions};
 
 use super::generation::Generation;
 use super::part;
-use super::position::FirstRevision;
+use super::position::{FirstRevision, Position};
 use super::tables::{
-    Row, Table, audit_log_key, history_key, holder_key, holder_prefix, id_key, id_of, personal_id_key,
-    shared_part,
+    Row, Table, audit_log_key, consents_of, history_key, holder_key, holder_prefix, id_key, id_of,
+    personal_id_key, policy_key, shared_part,
 };
-use crate::domain::command::{Alias, View, leads_to};
+use crate::domain::command::{Alias, Counters, View, leads_to};
 use crate::domain::fields::Fields;
-use crate::proto::registry::Person;
-use crate::proto::store::{AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow};
+use crate::domain::policy::{Policies, PolicyKey};
+use crate::proto::registry::{ConsentRecord, Person};
+use crate::proto::store::{
+    AuditLogRow, GuessRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, policy_row,
+};
 use crate::storage::error::StorageError;
 
 /// The point at which to read.
@@ -85,11 +88,58 @@ pub struct StateView {
     instant_ms: u64,
     /// What is read of a current record.
     fields: Fields,
+    policies: Arc<Policies>,
 }
 
 impl StateView {
-    pub(super) fn new(generation: Arc<Generation>, revision: u64, time_ms: u64) -> Self {
-        Self { generation, revision, time_ms, instant_ms: u64::MAX, fields: Fields::ALL }
+    pub(super) fn new(generation: Arc<Generation>, position: &Position) -> Self {
+        let Counters { revision, time_ms, .. } = position.counters;
+        let policies = position.policies.clone();
+        Self { generation, revision, time_ms, instant_ms: u64::MAX, fields: Fields::ALL, policies }
+    }
+
+    /// All agencies, procedures and policies when the view was made. Those of today: also for a view of the past.
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.policies
+    }
+
+    /// A consent, by its id. Not older than the view, and never of the past: what was withdrawn is withdrawn.
+    ///
+    /// # Errors
+    /// Faults of this node's disk.
+    pub fn consent(&self, id: &str) -> Result<Option<ConsentRecord>, StorageError> {
+        let row: Option<PolicyRow> = self.generation.row(&policy_key(&PolicyKey::Consent(id.to_owned())))?;
+        Ok(row.and_then(consent_in))
+    }
+
+    /// All consents of a person, by id; like [`StateView::consent`].
+    ///
+    /// # Errors
+    /// Faults of this node's disk.
+    pub fn consents_of(&self, uid: u64) -> Result<Vec<ConsentRecord>, StorageError> {
+        let prefix = consents_of(uid);
+        let mut consents = Vec::new();
+        for row in self.generation.rows_from(Table::Policy, &prefix, ReadOptions::default()) {
+            let (key, value) = row?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            consents.extend(consent_in(PolicyRow::from_value(&value)?));
+        }
+        Ok(consents)
+    }
+
+    /// What an agency has guessed wrong about a person.
+    ///
+    /// # Errors
+    /// Faults of this node's disk.
+    pub fn guesses(&self, agency: &str, uid: u64) -> Result<Option<GuessRow>, StorageError> {
+        let key = policy_key(&PolicyKey::Guesses(agency.to_owned(), uid));
+        let row: Option<PolicyRow> = self.generation.row(&key)?;
+        Ok(row.and_then(|row| match row.row {
+            Some(policy_row::Row::Guesses(guesses)) => Some(guesses),
+            _ => None,
+        }))
     }
 
     /// The registry's revision that this view reads at. With [`AsOf::Instant`] it is the newest one that was looked
@@ -256,9 +306,18 @@ pub(super) fn version_of(row: &PersonRow) -> Result<(u64, u64), StorageError> {
     record(row).map(|person| (person.uid, person.record_revision))
 }
 
+fn consent_in(row: PolicyRow) -> Option<ConsentRecord> {
+    match row.row {
+        Some(policy_row::Row::Consent(consent)) => Some(consent),
+        _ => None,
+    }
+}
+
 /// The tables as they were when they were first looked at: what one call of `apply` decides on.
 pub(super) struct Tables<'a> {
     generation: &'a Generation,
+    /// What stands in memory of the policy table; nothing for those who only look up rows.
+    policies: Option<&'a Arc<Policies>>,
     /// The one iterator of all searches for holders: to make one takes as long as a search.
     holders: RefCell<Option<DBRawIterator<'a>>>,
     /// The personal id that was looked up last: a write asks twice, who has it and whether it is free.
@@ -268,7 +327,12 @@ pub(super) struct Tables<'a> {
 impl<'a> Tables<'a> {
     /// Those of a generation. Nothing may be written to it while they are looked at.
     pub fn new(generation: &'a Generation) -> Self {
-        Self { generation, holders: RefCell::default(), last_id: RefCell::default() }
+        Self { generation, policies: None, holders: RefCell::default(), last_id: RefCell::default() }
+    }
+
+    /// The same, for decisions on what agencies may do.
+    pub fn with_policies(generation: &'a Generation, policies: &'a Arc<Policies>) -> Self {
+        Self { policies: Some(policies), ..Self::new(generation) }
     }
 
     /// All who have or had an alias, by uid, and whether they no longer do.
@@ -336,6 +400,14 @@ impl View for Tables<'_> {
 
     fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, StorageError> {
         self.generation.row(&audit_log_key(node_id))
+    }
+
+    fn policy_row(&self, key: &PolicyKey) -> Result<Option<PolicyRow>, StorageError> {
+        self.generation.row(&policy_key(key))
+    }
+
+    fn policies(&self) -> Arc<Policies> {
+        self.policies.cloned().unwrap_or_default()
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {

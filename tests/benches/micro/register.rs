@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use dancu::domain::command::{Alias, Counters, Decision, Effect, View, decide};
+use dancu::domain::policy::{Policies, PolicyKey};
 use dancu::domain::population::Population;
 use dancu::proto::registry::person_key::Key;
 use dancu::proto::registry::write::Write as Op;
@@ -13,7 +14,7 @@ use dancu::proto::registry::{
 };
 use dancu::proto::store::entry::Payload;
 use dancu::proto::store::{
-    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, command,
+    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, PolicyRow, command,
 };
 use dancu::storage::state::{StateOptions, StateStore};
 use prost::Message;
@@ -152,6 +153,14 @@ impl View for InMemory {
 
     fn audit_log(&self, _node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
         Ok(None)
+    }
+
+    fn policy_row(&self, _key: &PolicyKey) -> Result<Option<PolicyRow>, Infallible> {
+        Ok(None)
+    }
+
+    fn policies(&self) -> Arc<Policies> {
+        Arc::default()
     }
 
     fn live_node_named(&self, _name: &str) -> Result<Option<u64>, Infallible> {

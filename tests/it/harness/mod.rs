@@ -126,6 +126,7 @@ impl Cluster {
         for i in 0..central {
             cluster.ready(i).await;
         }
+        forming::license(&first, AGENCY).await.unwrap();
         for n in 1..=provincial {
             cluster.add(&format!("province-{n}"), Role::Provincial).await;
         }
