@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use prost::Message;
 
-/// Messages whose `Debug` would print a citizen's data: theirs is written by hand in `src/proto.rs`.
+/// Messages whose `Debug` would print a citizen's data, or a key: theirs is written by hand in `src/proto.rs`.
 const PERSONAL: &[&str] = &[
     ".dancu.registry.v1.Person",
     ".dancu.registry.v1.PersonName",
@@ -36,6 +36,8 @@ const PERSONAL: &[&str] = &[
     ".dancu.registry.v1.VerifyCredentialResponse",
     ".dancu.registry.v1.HouseholdMember",
     ".dancu.registry.v1.ReadHouseholdResponse",
+    ".dancu.store.v1.DataKey",
+    ".dancu.store.v1.KeptKey",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

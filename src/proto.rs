@@ -87,6 +87,8 @@ redacted_debug!(
     registry::VerifyCredentialResponse,
     registry::HouseholdMember,
     registry::ReadHouseholdResponse,
+    store::DataKey,
+    store::KeptKey,
 );
 
 impl std::fmt::Debug for registry::Written {
