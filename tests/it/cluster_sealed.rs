@@ -57,7 +57,10 @@ fn configure(cluster: &mut Cluster, i: usize, change: impl FnOnce(&mut Encryptio
 /// Starts a node that must not come up, and returns what it said.
 fn refused(cluster: &mut Cluster, i: usize) -> String {
     cluster.node(i).start().unwrap();
-    cluster.node(i).wait_serving(PATIENCE).unwrap_err().to_string()
+    let said = cluster.node(i).wait_serving(PATIENCE).unwrap_err().to_string();
+    // It has ended by itself: this takes its handle away.
+    cluster.node(i).kill().unwrap();
+    said
 }
 
 async fn holds(cluster: &Cluster, i: usize) {
