@@ -69,6 +69,9 @@ fn config_values_that_cannot_work_are_refused() {
     refused(&with("[history]\nretention_ms = 59999"), &["history.retention_ms", "60000", "0 to keep"]);
     refused(&with("[audit]\nsegment_mb = 0"), &["audit.segment_mb", "1 to 4096"]);
     refused(&with("[audit]\ncheckpoint_interval_ms = 1"), &["audit.checkpoint_interval_ms"]);
+    refused(&with("[encryption]\nkey_file = \"a\"\nkey_env = \"B\""), &["encryption.key_env", "one of them"]);
+    refused(&with("[encryption]\nprevious_key_file = \"a\""), &["encryption.previous_key_file"]);
+    refused(&with("[encryption]\ndata_key_days = 0"), &["encryption.data_key_days"]);
     refused(&with("[log]\nlevel = \"loud\""), &["log.level"]);
     refused(&with("http_listen = \"127.0.0.1:7001\""), &["http_listen", "client_listen"]);
     refused(&with("peer_advertise = \"http://a:1\""), &["peer_advertise"]);
@@ -118,6 +121,7 @@ fn config_reference_names_every_key_and_all_samples_load() {
         StorageConfig::FIELDS,
         HistoryConfig::FIELDS,
         AuditConfig::FIELDS,
+        EncryptionConfig::FIELDS,
         LimitsConfig::FIELDS,
         LogConfig::FIELDS,
     ];
