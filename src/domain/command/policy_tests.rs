@@ -112,7 +112,7 @@ fn a_province_changes_its_own_people_and_those_who_move_in() {
     let operations = [Operation::Patch, Operation::Move];
     let mut register = register(&operations, &[PersonField::PhoneNumbers], scoped);
     assert_eq!(licensed(&mut register, Op::Write(phone(1))), "");
-    assert_eq!(licensed(&mut register, Op::Write(phone(2))), "PERSON_NOT_FOUND patch.key");
+    assert_eq!(licensed(&mut register, Op::Write(phone(2))), "PERSON_NOT_FOUND key");
     assert_eq!(
         licensed(&mut register, Op::Write(moved(2, "01"))),
         "PERSON_NOT_FOUND event.move.movers[0].person"

@@ -18,7 +18,9 @@ use crate::proto::registry::{
 };
 
 /// The methods that read the register.
-const LOOKUPS: [&str; 17] = [
+const LOOKUPS: [&str; 19] = [
+    "Consent/Check",
+    "Consent/List",
     "Credentials/ReadCredentials",
     "DataAccess/ReadAttributeSet",
     "DataAccess/ReadHousehold",
@@ -49,7 +51,9 @@ const TRAIL: [&str; 6] = [
 ];
 
 /// The methods that write. What they did stands in the history of the records.
-const WRITES: [&str; 19] = [
+const WRITES: [&str; 25] = [
+    "Consent/Grant",
+    "Consent/Withdraw",
     "Credentials/IssueCredential",
     "Credentials/RevokeCredential",
     "Credentials/SuspendCredential",
@@ -58,6 +62,10 @@ const WRITES: [&str; 19] = [
     "EidAccount/LockEid",
     "EidAccount/SetEidLevel",
     "EidAccount/UnlockEid",
+    "Policy/PutAgency",
+    "Policy/PutPolicy",
+    "Policy/PutProcedure",
+    "Policy/SuspendAgency",
     "PopulationRegistry/CommitBatch",
     "PopulationRegistry/CommitEvent",
     "PopulationRegistry/CreatePerson",
@@ -71,11 +79,13 @@ const WRITES: [&str; 19] = [
     "UinManagement/ReissueUin",
 ];
 
-/// The methods that answer from lists that are the same for everybody.
-const OTHERS: [&str; 4] = [
+/// The methods that answer from lists, and of nobody's record.
+const OTHERS: [&str; 6] = [
     "AdminUnits/ConvertUnit",
     "AdminUnits/GetUnit",
     "DataAccess/ListAttributeSets",
+    "Policy/Explain",
+    "Policy/ReadPolicies",
     "UinManagement/CheckUinStructure",
 ];
 
