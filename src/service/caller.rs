@@ -69,6 +69,7 @@ const METHODS: &[(&str, For, &[&str])] = &[
             "VerifyHousehold",
         ],
     ),
+    ("Verification", For::All, &["VerifyReceipt"]),
     ("UinManagement", For::Agencies, &["GenerateUin", "CancelUin", "ReissueUin"]),
     ("UinManagement", For::All, &["CheckUinStructure"]),
     (
@@ -89,7 +90,7 @@ const METHODS: &[(&str, For, &[&str])] = &[
     (
         "ClusterAdmin",
         For::Administrators,
-        &["Init", "AddNode", "Promote", "RemoveNode", "TransferLeadership", "TriggerSnapshot"],
+        &["Init", "AddNode", "Promote", "RemoveNode", "TransferLeadership", "TriggerSnapshot", "RotateReceiptKey"],
     ),
     (
         "Audit",

@@ -17,7 +17,7 @@
 //!   rejected one stops nobody. ALL_OR_NOTHING has one revision for all that it changes, may name a person once, and
 //!   falls as a whole: the write at fault keeps its reason, the others say BATCH_ABORTED, nothing is written.
 //! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision. Nor does a
-//!   **checkpoint** of a node's audit log, which may only grow.
+//!   **checkpoint** of a node's audit log, which may only grow, or the **receipt key** of a node.
 //!
 //! The revision counts changes, so `record_revision` of a changed record is the counter after that change, and two
 //! changes of one person never share one; the people whom an event or an all-or-nothing batch changes do. A person
@@ -43,6 +43,7 @@
 //! | `aliases.rs` | the numbers, households and names that lead to a person |
 //! | `node.rs` | node ids |
 //! | `checkpoint.rs` | what the nodes' audit logs hold |
+//! | `receipt_key.rs` | the keys with which nodes sign receipts |
 //! | `overlay.rs` | a view with effects on top |
 //!
 //! # Deliberately absent
@@ -78,6 +79,7 @@ mod people;
 mod properties;
 #[cfg(test)]
 mod random_events;
+mod receipt_key;
 mod replace;
 mod residence;
 mod set;
@@ -99,7 +101,7 @@ use crate::proto::registry::{
     ErrorReason, Rejection, RequestContext, WriteOutcome, Written, write_outcome::Outcome,
 };
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, Reply, command::Op, reply,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow, Reply, command::Op, reply,
 };
 
 /// What `decide` may look at. Every method answers from one consistent state. An error is a fault of this machine,
@@ -120,6 +122,8 @@ pub trait View {
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Self::Error>;
     /// What is known of a node's audit log.
     fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Self::Error>;
+    /// The keys with which a node signed receipts.
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, Self::Error>;
 }
 
 /// The replicated counters. A fresh register has them all at 0; the first uid and the first node id given out are 1.
@@ -182,6 +186,13 @@ pub enum Effect {
         /// The row.
         row: AuditLogRow,
     },
+    /// Writes the keys with which a node signs receipts.
+    PutReceiptKeys {
+        /// The node.
+        id: u64,
+        /// The row.
+        row: ReceiptKeysRow,
+    },
 }
 
 /// Names the kind of row and its internal id, never a number that leads to a person.
@@ -194,6 +205,7 @@ impl fmt::Debug for Effect {
             Self::RemoveHolder { uid, .. } => write!(f, "RemoveHolder({uid})"),
             Self::PutNode { id, .. } => write!(f, "PutNode({id})"),
             Self::PutAuditLog { id, .. } => write!(f, "PutAuditLog({id})"),
+            Self::PutReceiptKeys { id, .. } => write!(f, "PutReceiptKeys({id})"),
         }
     }
 }
@@ -226,6 +238,7 @@ pub fn decide<V: View>(view: &V, counters: Counters, command: &Command) -> Resul
         Some(Op::AllocateNode(allocate)) => node::allocate(view, counters, allocate),
         Some(Op::RetireNode(retire)) => node::retire(view, counters, retire),
         Some(Op::AuditCheckpoint(given)) => checkpoint::commit(view, counters, given),
+        Some(Op::ReceiptKey(given)) => receipt_key::take(view, counters, given),
     };
     match decided {
         Ok(decision) => Ok(decision),

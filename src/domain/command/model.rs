@@ -8,7 +8,7 @@ use super::{Alias, Counters, Decision, Effect, View, aliases_of, decide, uid_of}
 use crate::domain::fixtures::context;
 use crate::proto::registry::{Atomicity, Person, Write, WriteOutcome};
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, Reply, WriteSet, command::Op,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow, Reply, WriteSet, command::Op,
     reply::Reply as Answer,
 };
 
@@ -21,6 +21,7 @@ pub(super) struct Register {
     pub(super) holders: BTreeSet<(Alias, u64)>,
     pub(super) nodes: BTreeMap<u64, NodeRow>,
     pub(super) audit_logs: BTreeMap<u64, AuditLogRow>,
+    pub(super) receipt_keys: BTreeMap<u64, ReceiptKeysRow>,
     pub(super) counters: Counters,
 }
 
@@ -46,6 +47,10 @@ impl View for Register {
 
     fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
         Ok(self.audit_logs.get(&node_id).cloned())
+    }
+
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, Infallible> {
+        Ok(self.receipt_keys.get(&node_id).cloned())
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {
@@ -105,6 +110,9 @@ impl Register {
                 }
                 Effect::PutAuditLog { id, row } => {
                     self.audit_logs.insert(id, row);
+                }
+                Effect::PutReceiptKeys { id, row } => {
+                    self.receipt_keys.insert(id, row);
                 }
             }
         }

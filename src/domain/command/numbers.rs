@@ -169,7 +169,7 @@ mod tests {
     use crate::proto::store::reply::Reply;
     use std::sync::Arc;
 
-    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
+    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow};
 
     /// A register in which somebody has every number.
     struct Full(Register);
@@ -195,6 +195,10 @@ mod tests {
 
         fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
             self.0.audit_log(node_id)
+        }
+
+        fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, Infallible> {
+            self.0.receipt_keys(node_id)
         }
 
         fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {

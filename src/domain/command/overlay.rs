@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use super::{Alias, Effect, View, uid_of};
-use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow};
+use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow};
 
 /// Rows by key, never in any order. Its hashes have no random part, for nothing here may have one.
 type ByKey<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
@@ -22,6 +22,7 @@ pub struct Overlay<'a, V: View> {
     holders: ByKey<Alias, Vec<(u64, bool)>>,
     nodes: BTreeMap<u64, NodeRow>,
     audit_logs: BTreeMap<u64, AuditLogRow>,
+    receipt_keys: BTreeMap<u64, ReceiptKeysRow>,
 }
 
 impl<'a, V: View> Overlay<'a, V> {
@@ -34,6 +35,7 @@ impl<'a, V: View> Overlay<'a, V> {
             holders: ByKey::default(),
             nodes: BTreeMap::new(),
             audit_logs: BTreeMap::new(),
+            receipt_keys: BTreeMap::new(),
         }
     }
 
@@ -59,6 +61,9 @@ impl<'a, V: View> Overlay<'a, V> {
                 }
                 Effect::PutAuditLog { id, row } => {
                     self.audit_logs.insert(id, row);
+                }
+                Effect::PutReceiptKeys { id, row } => {
+                    self.receipt_keys.insert(id, row);
                 }
             }
         }
@@ -112,6 +117,13 @@ impl<V: View> View for Overlay<'_, V> {
         match self.audit_logs.get(&node_id) {
             Some(row) => Ok(Some(row.clone())),
             None => self.base.audit_log(node_id),
+        }
+    }
+
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, V::Error> {
+        match self.receipt_keys.get(&node_id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.base.receipt_keys(node_id),
         }
     }
 

@@ -9,7 +9,9 @@ use crate::proto::registry::{
     Atomicity, CreatePerson, PatchPerson, Person, PersonKey, PhysicalStatus, PhysicalStatusKind,
     UpdatePerson, Write,
 };
-use crate::proto::store::{AllocateNode, AuditLogRow, RetireNode, WriteSet, reply::Reply as Answer};
+use crate::proto::store::{
+    AllocateNode, AuditLogRow, ReceiptKeysRow, RetireNode, WriteSet, reply::Reply as Answer,
+};
 use ErrorReason::*;
 
 /// Personal ids that a person born in 1990 may have.
@@ -411,6 +413,9 @@ fn a_fault_of_the_view_is_passed_on() {
             Err("disk")
         }
         fn audit_log(&self, _: u64) -> Result<Option<AuditLogRow>, Self::Error> {
+            Err("disk")
+        }
+        fn receipt_keys(&self, _: u64) -> Result<Option<ReceiptKeysRow>, Self::Error> {
             Err("disk")
         }
         fn live_node_named(&self, _: &str) -> Result<Option<u64>, Self::Error> {

@@ -17,7 +17,8 @@ use crate::proto::registry::{
     HouseholdRole, MaritalStatus, PhysicalStatusKind, RelatedPerson, RelationKind, Write,
 };
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, WriteSet, command::Op, reply::Reply as Answer,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow, WriteSet, command::Op,
+    reply::Reply as Answer,
 };
 
 const PEOPLE_TESTED: u64 = 200_000;
@@ -82,6 +83,10 @@ impl View for Nobody {
     }
 
     fn audit_log(&self, _: u64) -> Result<Option<AuditLogRow>, Self::Error> {
+        Ok(None)
+    }
+
+    fn receipt_keys(&self, _: u64) -> Result<Option<ReceiptKeysRow>, Self::Error> {
         Ok(None)
     }
 

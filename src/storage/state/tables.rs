@@ -7,8 +7,8 @@ use prost::Message;
 
 use crate::domain::command::Alias;
 use crate::proto::store::{
-    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership,
-    SupersededRow,
+    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow, RequestRow,
+    StoredMembership, SupersededRow,
 };
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -30,7 +30,7 @@ pub(super) enum Table {
     /// Node id -> whom it was given to.
     Node = 6,
     /// The state machine's bookkeeping, neither part of the chain hash nor of the digest; and what is known of the nodes'
-    /// audit logs, which the digest leaves out because it changes without a revision.
+    /// audit logs and receipt keys, which the digest leaves out because it changes without a revision.
     Meta = 7,
     /// Revision and uid -> when it took the place of the version in the history: the order in which those go.
     Superseded = 8,
@@ -118,6 +118,9 @@ impl Row for NodeRow {
 impl Row for store::Applied {
     const TABLE: Table = Table::Meta;
 }
+impl Row for ReceiptKeysRow {
+    const TABLE: Table = Table::Meta;
+}
 impl Row for AuditLogRow {
     const TABLE: Table = Table::Meta;
 }
@@ -135,6 +138,14 @@ pub(super) const MEMBERSHIP_KEY: &[u8] = b"membership";
 /// Key of the row of the meta table for a node's audit log.
 pub(super) fn audit_log_key(node_id: u64) -> Vec<u8> {
     [b"audit/", &node_id.to_be_bytes()[..]].concat()
+}
+
+/// What the keys of the rows for receipt keys begin with.
+pub(super) const RECEIPT_KEYS: &[u8] = b"receipt/";
+
+/// Key of the row of the meta table for a node's receipt keys.
+pub(super) fn receipt_keys_key(node_id: u64) -> Vec<u8> {
+    [RECEIPT_KEYS, &node_id.to_be_bytes()[..]].concat()
 }
 
 /// Key of a person, and of a node.

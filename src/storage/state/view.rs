@@ -26,12 +26,12 @@ use super::part;
 use super::position::FirstRevision;
 use super::tables::{
     Row, Table, audit_log_key, history_key, holder_key, holder_prefix, id_key, id_of, personal_id_key,
-    shared_part,
+    receipt_keys_key, shared_part,
 };
 use crate::domain::command::{Alias, View, leads_to};
 use crate::domain::fields::Fields;
 use crate::proto::registry::Person;
-use crate::proto::store::{AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow};
+use crate::proto::store::{AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow};
 use crate::storage::error::StorageError;
 
 /// The point at which to read.
@@ -336,6 +336,10 @@ impl View for Tables<'_> {
 
     fn audit_log(&self, node_id: u64) -> Result<Option<AuditLogRow>, StorageError> {
         self.generation.row(&audit_log_key(node_id))
+    }
+
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, StorageError> {
+        self.generation.row(&receipt_keys_key(node_id))
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {

@@ -13,7 +13,7 @@ use dancu::proto::registry::{
 };
 use dancu::proto::store::entry::Payload;
 use dancu::proto::store::{
-    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, command,
+    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow, command,
 };
 use dancu::storage::state::{StateOptions, StateStore};
 use prost::Message;
@@ -151,6 +151,10 @@ impl View for InMemory {
     }
 
     fn audit_log(&self, _node_id: u64) -> Result<Option<AuditLogRow>, Infallible> {
+        Ok(None)
+    }
+
+    fn receipt_keys(&self, _node_id: u64) -> Result<Option<ReceiptKeysRow>, Infallible> {
         Ok(None)
     }
 
