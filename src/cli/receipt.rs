@@ -110,11 +110,14 @@ async fn keys_of(place: &str) -> Result<KeySet, Failure> {
         return fetched(rest.split('/').next().unwrap_or_default()).await;
     }
     if place.starts_with("https://") {
-        return Err(Failure::Input("--keys: fetch it with a tool that speaks https, and name the file".to_owned()));
+        return Err(Failure::Input(
+            "--keys: fetch it with a tool that speaks https, and name the file".to_owned(),
+        ));
     }
     let path = Path::new(place);
     let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
-    KeySet::parse(&bytes).map_err(|detail| Failure::Input(format!("{place} is no set of receipt keys: {detail}")))
+    KeySet::parse(&bytes)
+        .map_err(|detail| Failure::Input(format!("{place} is no set of receipt keys: {detail}")))
 }
 
 async fn fetched(address: &str) -> Result<KeySet, Failure> {
@@ -147,7 +150,13 @@ fn checked_text(checked: &Checked) -> String {
         shown.map(|opened| value_text(&opened.value)).unwrap_or_default()
     };
     let row = |(place, told): (usize, &crate::receipt::Told)| {
-        vec![told.attribute.clone(), told.verdict.clone(), told.strength.clone(), told.precision.clone(), of(place)]
+        vec![
+            told.attribute.clone(),
+            told.verdict.clone(),
+            told.strength.clone(),
+            told.precision.clone(),
+            of(place),
+        ]
     };
     let shown = table(
         &["claim", "verdict", "strength", "precision", "opened"],
@@ -184,7 +193,8 @@ fn value_text(value: &Value) -> String {
 }
 
 fn checked_json(checked: &Checked) -> Value {
-    let opened = |opened: &Opened| json!({ "name": opened.name, "value": opened.value, "verdict": opened.verdict });
+    let opened =
+        |opened: &Opened| json!({ "name": opened.name, "value": opened.value, "verdict": opened.verdict });
     json!({
         "valid": true,
         "verdict": word(ReceiptVerdict::Valid),

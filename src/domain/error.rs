@@ -82,11 +82,9 @@ pub fn status_code(reason: ErrorReason) -> Code {
         R::RevisionConflict | R::BatchAborted => Code::Aborted,
         R::RevisionFuture | R::RevisionCompacted => Code::OutOfRange,
         R::Overloaded | R::IdSpaceExhausted => Code::ResourceExhausted,
-        R::NoQuorum
-        | R::StalenessExceeded
-        | R::NotReady
-        | R::AuditUnavailable
-        | R::ReceiptUnavailable => Code::Unavailable,
+        R::NoQuorum | R::StalenessExceeded | R::NotReady | R::AuditUnavailable | R::ReceiptUnavailable => {
+            Code::Unavailable
+        }
         R::Deadline => Code::DeadlineExceeded,
         R::NodeFault | R::Unspecified => Code::Internal,
     }

@@ -13,7 +13,8 @@ use crate::proto::registry::{
 /// An enum value by its number: its proto name without the prefix, in lower case; the number when nobody knows it.
 macro_rules! word {
     ($kind:ty, $number:expr) => {
-        <$kind>::try_from($number).map_or_else(|_| $number.to_string(), |value| short(value.as_str_name(), stringify!($kind)))
+        <$kind>::try_from($number)
+            .map_or_else(|_| $number.to_string(), |value| short(value.as_str_name(), stringify!($kind)))
     };
 }
 

@@ -73,9 +73,8 @@ pub struct Place {
 
 /// What a receipt says, as the API says it.
 pub fn attested(content: &Content) -> AttestedAnswer {
-    let verdict = |told: &Told| {
-        claim::verdict([&told.attribute, &told.verdict, &told.strength, &told.precision])
-    };
+    let verdict =
+        |told: &Told| claim::verdict([&told.attribute, &told.verdict, &told.strength, &told.precision]);
     AttestedAnswer {
         node_id: content.node_id,
         time_ms: content.time_ms,

@@ -13,7 +13,9 @@ pub(crate) fn keys() -> KeySet {
 /// A receipt that nobody signed: of a known key's name, and garbage otherwise.
 pub(crate) fn receipt(text: &str) {
     match check(text, &keys()) {
-        Err(Refused::WrongSignature | Refused::UnknownKey | Refused::Malformed(_) | Refused::WrongAlgorithm) => {}
+        Err(
+            Refused::WrongSignature | Refused::UnknownKey | Refused::Malformed(_) | Refused::WrongAlgorithm,
+        ) => {}
         other => panic!("a receipt that nobody signed: {other:?}"),
     }
 }

@@ -57,8 +57,9 @@ impl<'a> Parts<'a> {
         else {
             return Err(malformed("a JWS has three parts with dots between"));
         };
-        let decoded =
-            |part: &str, what: &str| BASE64URL.decode(part).map_err(|_| malformed(&format!("{what} is not base64url")));
+        let decoded = |part: &str, what: &str| {
+            BASE64URL.decode(part).map_err(|_| malformed(&format!("{what} is not base64url")))
+        };
         let header_bytes = decoded(header, "its header")?;
         let named: Named =
             serde_json::from_slice(&header_bytes).map_err(|_| malformed("its header names no algorithm"))?;

@@ -18,8 +18,8 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::content::Content;
-use super::keys::thumbprint;
 use super::jws;
+use super::keys::thumbprint;
 use crate::audit::now_ms;
 use crate::proto::store::{NewReceiptKey, ReceiptKeyFile};
 use crate::storage::codec;

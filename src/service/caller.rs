@@ -90,7 +90,15 @@ const METHODS: &[(&str, For, &[&str])] = &[
     (
         "ClusterAdmin",
         For::Administrators,
-        &["Init", "AddNode", "Promote", "RemoveNode", "TransferLeadership", "TriggerSnapshot", "RotateReceiptKey"],
+        &[
+            "Init",
+            "AddNode",
+            "Promote",
+            "RemoveNode",
+            "TransferLeadership",
+            "TriggerSnapshot",
+            "RotateReceiptKey",
+        ],
     ),
     (
         "Audit",

@@ -12,8 +12,8 @@ use crate::proto::cluster::cluster_admin_server::ClusterAdmin;
 use crate::proto::cluster::{
     AddNodeRequest, AddNodeResponse, DigestRequest, DigestResponse, InitRequest, InitResponse,
     PromoteRequest, PromoteResponse, RemoveNodeRequest, RemoveNodeResponse, RotateReceiptKeyRequest,
-    RotateReceiptKeyResponse, StatusRequest, StatusResponse,
-    TransferLeadershipRequest, TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse,
+    RotateReceiptKeyResponse, StatusRequest, StatusResponse, TransferLeadershipRequest,
+    TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse,
 };
 use crate::proto::peer::admin_request::Op;
 use crate::proto::peer::{AdminRequest, AdminResponse};

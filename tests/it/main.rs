@@ -19,6 +19,7 @@ mod cluster_modes;
 mod cluster_overload;
 mod cluster_read_rounds;
 mod cluster_reasons;
+mod cluster_receipt;
 mod cluster_restart;
 mod cluster_roles;
 mod cluster_snapshot;

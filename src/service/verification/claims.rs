@@ -4,9 +4,9 @@
 use tonic::Status;
 
 use super::super::lookup::{Lookup, Trail};
-use super::receipts::{self, Unsealed};
 use super::super::read::{self, Found, View};
 use super::super::status;
+use super::receipts::{self, Unsealed};
 use crate::domain::{matching, validate};
 use crate::proto::registry::{
     AttributeVerdict, BatchVerifyRequest, BatchVerifyResponse, Claim, Person, Rejection, Subject,

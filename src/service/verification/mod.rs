@@ -47,8 +47,7 @@ impl Verifier {
 impl Verification for Verifier {
     async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
         let serve = |call: Arc<Lookup>, asked| async move { claims::verify(&call, asked).await };
-        let (unsealed, position) =
-            self.shared.lookup_placed("Verification/Verify", request, serve).await?;
+        let (unsealed, position) = self.shared.lookup_placed("Verification/Verify", request, serve).await?;
         unsealed.sealed(position).map(Response::new)
     }
 

@@ -199,6 +199,7 @@ async fn a_record_says_who_saw_what_of_whom_and_never_what_it_was() {
         context: Some(asked("r-1")),
         subject: Some(subject(key(uid))),
         options: Some(options),
+        receipt: false,
     };
     verification.verify(verify).await.unwrap();
     let batch = BatchVerifyRequest {
