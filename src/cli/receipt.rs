@@ -18,7 +18,7 @@ use crate::proto::registry::{Receipt, ReceiptVerdict, VerifyReceiptResponse};
 use crate::receipt::{Checked, Content, KeySet, Opened, check};
 
 /// Where a node shows the set of keys.
-const KEYS_PATH: &str = "/.well-known/jwks.json";
+pub const KEYS_PATH: &str = "/.well-known/jwks.json";
 
 /// What to do with receipts.
 #[derive(clap::Subcommand)]

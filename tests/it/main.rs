@@ -27,6 +27,7 @@ mod cluster_tls;
 mod data_format;
 mod harness;
 mod import;
+mod node_flood;
 mod node_trouble;
 mod register_tools;
 mod tidy;
