@@ -198,9 +198,9 @@ fn what_is_forged_or_edited_is_refused_and_why() {
     let hmac_signed = format!("{}.{payload}", encoded(&hmac_head));
     let hmac = BASE64URL.encode(ring::hmac::sign(&secret, hmac_signed.as_bytes()));
     let foreign = Signer::new();
-    let mut last = signature.to_owned();
-    let other_last = if last.ends_with('A') { "Q" } else { "A" };
-    last.replace_range(last.len() - 1.., other_last);
+    // Of the last letter four bits count, and the others must be 0.
+    let (rest, letter) = signature.split_at(signature.len() - 1);
+    let last = format!("{rest}{}", char::from(letter.as_bytes()[0] + 1));
 
     use Refused::{UnknownKey, WrongAlgorithm, WrongDisclosure, WrongSignature};
     let cases = [
