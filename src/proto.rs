@@ -85,6 +85,9 @@ redacted_debug!(
     registry::ResolveIdentifierRequest,
     registry::ResolveIdentifierResponse,
     registry::VerifyCredentialResponse,
+    registry::Receipt,
+    registry::VerifyReceiptRequest,
+    store::ReceiptKeyFile,
     registry::HouseholdMember,
     registry::ReadHouseholdResponse,
 );

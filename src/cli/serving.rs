@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -158,6 +159,13 @@ impl StatusSource for Source {
     fn status_json(&self) -> serde_json::Value {
         let status = self.0.status();
         node_json(&status, std::slice::from_ref(&status))
+    }
+
+    fn receipt_keys(&self) -> BoxFuture<'_, Result<serde_json::Value, String>> {
+        Box::pin(async {
+            let keys = self.0.receipt_keys().await;
+            keys.map(|keys| keys.to_json()).map_err(|error| error.to_string())
+        })
     }
 }
 

@@ -32,9 +32,11 @@ use crate::raft::error::Error;
 use crate::raft::leader;
 use crate::raft::peer::server;
 use crate::raft::read::{ReadMode, Reading};
+use crate::raft::receipts;
 use crate::raft::replica::Replica;
 use crate::raft::status;
 use crate::raft::trail;
+use crate::receipt::{KeySet, Keyring};
 use crate::storage::data_dir::{DataDir, Identity};
 use crate::storage::state::Digest;
 use crate::tls::{Circle, Holder, Tls, warn_of_plaintext};
@@ -239,6 +241,31 @@ impl Node {
     /// Where accesses are recorded: nowhere while the node waits, which answers nothing then, or when that is off.
     pub fn audit(&self) -> Option<&Arc<Audit>> {
         self.replica.get().and_then(|replica| replica.audit.as_ref())
+    }
+
+    /// What signs receipts: nothing while the node waits, or where accesses are not recorded.
+    pub fn receipts(&self) -> Option<&Arc<Keyring>> {
+        self.replica.get().and_then(|replica| replica.receipts.as_ref())
+    }
+
+    /// The public keys of all receipts of this cluster, as far as this node has applied them: the set to be published.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while it waits for a cluster; [`Error::Fault`] when the disk fails.
+    pub async fn receipt_keys(&self) -> Result<KeySet, Error> {
+        let replica = self.replica()?;
+        let (state, cluster_id) = (replica.state.clone(), replica.identity.cluster_id.clone());
+        let read = machine::blocking(move || state.receipt_keys()).await;
+        let rows = read.map_err(|e| Error::Fault(e.to_string()))?.map_err(|e| Error::Fault(e.to_string()))?;
+        Ok(KeySet::of(cluster_id, rows))
+    }
+
+    /// Has this node sign receipts with a new key; see [`receipts::rotate`].
+    ///
+    /// # Errors
+    /// See [`receipts::rotate`].
+    pub async fn rotate_receipt_key(&self, deadline: Instant) -> Result<(String, u64), Error> {
+        receipts::rotate(self.replica()?, deadline).await
     }
 
     /// The newest checkpoint of a node's audit log that the cluster agreed on. Of this node's own one is made now, by

@@ -33,7 +33,8 @@ use crate::harness::people::{citizen, personal_id};
 use crate::harness::{AGENCY, Cluster, api, options};
 
 /// The methods of agencies that are about nobody, which every agency may call.
-const OF_NOBODY: [&str; 7] = [
+const OF_NOBODY: [&str; 8] = [
+    "Verification/VerifyReceipt",
     "AdminUnits/GetUnit",
     "AdminUnits/ConvertUnit",
     "UinManagement/CheckUinStructure",

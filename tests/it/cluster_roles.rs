@@ -151,7 +151,9 @@ pub fn expected(method: &str) -> [bool; 4] {
     match (service, name) {
         ("ClusterAdmin", "Status" | "Digest") => [false, true, true, false],
         ("ClusterAdmin", _) => [false, false, true, false],
-        ("Health" | "ServerReflection" | "AdminUnits", _) | (_, "CheckUinStructure") => [true; 4],
+        ("Health" | "ServerReflection" | "AdminUnits", _) | (_, "CheckUinStructure" | "VerifyReceipt") => {
+            [true; 4]
+        }
         ("Audit", _) => [false, false, false, true],
         ("Policy", "Explain") => [true; 4],
         ("Policy", "ReadPolicies") => [false, true, true, false],

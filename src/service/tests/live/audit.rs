@@ -79,14 +79,15 @@ const WRITES: [&str; 25] = [
     "UinManagement/ReissueUin",
 ];
 
-/// The methods that answer from lists, and of nobody's record.
-const OTHERS: [&str; 6] = [
+/// The methods that read nobody's record.
+const OTHERS: [&str; 7] = [
     "AdminUnits/ConvertUnit",
     "AdminUnits/GetUnit",
     "DataAccess/ListAttributeSets",
     "Policy/Explain",
     "Policy/ReadPolicies",
     "UinManagement/CheckUinStructure",
+    "Verification/VerifyReceipt",
 ];
 
 impl Server {
@@ -209,6 +210,7 @@ async fn a_record_says_who_saw_what_of_whom_and_never_what_it_was() {
         context: Some(asked("r-1")),
         subject: Some(subject(key(uid))),
         options: Some(options),
+        receipt: false,
     };
     verification.verify(verify).await.unwrap();
     let batch = BatchVerifyRequest {
