@@ -39,6 +39,7 @@ impl Serving {
     /// A fault that names the port or the folder and says what to do.
     pub async fn start(mut config: NodeConfig) -> Result<Self, Failure> {
         allow_descriptors(config.limits.max_connections);
+        forbid_core_dumps();
         let clients = listen("client_listen", config.client_listen).await?;
         let http = match config.http_listen {
             Some(address) => Some(listen("http_listen", address).await?),
@@ -127,6 +128,13 @@ fn allow_descriptors(connections: usize) {
             "this process may have {current} file descriptors and limits.max_connections asks for {wanted}: raise the limit \
              (ulimit -n, LimitNOFILE=), or lower limits.max_connections"
         );
+    }
+}
+
+/// A core dump would hold citizens' records and the node's keys, in a file that nobody looks after.
+fn forbid_core_dumps() {
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "a crash of this process may leave citizens' records in a core dump");
     }
 }
 

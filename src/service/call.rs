@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
-use super::budget::Quotas;
+use super::budget::{Quotas, Uncounted};
 use super::caller::Caller;
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
@@ -172,6 +172,11 @@ impl Call {
     /// What this node has reserved of the agencies' quotas.
     pub(super) fn quotas(&self) -> &Quotas {
         &self.shared.quotas
+    }
+
+    /// Wrong claims that this node has noted and the cluster has not counted yet.
+    pub(super) fn uncounted(&self) -> &Arc<Uncounted> {
+        &self.shared.uncounted
     }
 
     /// Whether the caller is an agency that showed who it is, so that it needs a licence for what it asks.

@@ -215,7 +215,8 @@ impl Lookup {
         if relies_on_consent && mode != ReadMode::Linearizable {
             self.call.reading(ReadMode::Linearizable).await?;
         }
-        let view = View::of(self.call.reading(mode).await?, self.trail.clone(), asker)?;
+        let reading = self.call.reading(mode).await?;
+        let view = View::of(reading, self.trail.clone(), asker, self.uncounted().clone())?;
         need(view.licence()).map_err(|refused| status::rejected(&refused))?;
         self.call.spend(view.licence().agency(), 1).await?;
         Ok(view)

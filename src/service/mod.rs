@@ -125,6 +125,8 @@ pub(crate) struct Shared {
     shares: Shares,
     /// What is reserved here of their quotas.
     quotas: budget::Quotas,
+    /// Wrong claims that the cluster has not counted yet.
+    uncounted: Arc<budget::Uncounted>,
     /// How late requests get to run.
     lag: lag::Lag,
     /// One permit for each batch of lookups that may run, and the pace at which they are done.
@@ -183,6 +185,7 @@ pub(crate) async fn serve_on<I: Connection>(
         gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
         shares: Shares::new(limits.max_requests_of_an_agency),
         quotas: budget::Quotas::default(),
+        uncounted: Arc::default(),
         lag: lag::Lag::watch(stopping.clone()),
         // One for each processor: more threads would take the processors from the tasks that read what clients send, and
         // what waits there is seen by nobody.

@@ -87,6 +87,39 @@ async fn cluster_policy_guesses_count_wherever_they_are_made() {
     assert!(spent >= 5, "each refusal is in the trail, not {spent}");
 }
 
+/// A node that is cut off cannot count; it lets nobody guess more often for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_policy_a_province_that_is_cut_off_is_no_oracle() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let uid = create(&cluster, citizen(1)).await;
+    bank(&cluster, Agency { guesses_per_person: 3, ..Agency::default() }).await;
+    let bank = client(&cluster, 3, "BANK", "kyc");
+    assert!(says(&bank, uid, NAME).await.unwrap(), "the province has it all");
+    for central in 0..3 {
+        cluster.node(central).kill().unwrap();
+    }
+    let options = ClientOptions { deadline: Duration::from_secs(2), ..bank.options().clone() };
+    let bank = Client::connect(bank.endpoints(), options).unwrap();
+    let stale = async |name: &str| {
+        let subject = Subject { key: Some(api::by_uid(uid)), claims: vec![claim(Attribute::FullName, name)] };
+        bank.verify(subject, api::stale(86_400_000)).await.map(|answer| answer.all_match)
+    };
+    assert!(stale(NAME).await.unwrap(), "what is right is answered, with its age");
+    for name in ["a a", "b b", "c c", "d d"] {
+        let refused = refused(stale(name).await);
+        assert!(matches!(refused, ErrorReason::NoQuorum | ErrorReason::Deadline), "{refused:?}");
+    }
+    assert_eq!(refused(stale(NAME).await), ErrorReason::GuessBudget, "a fourth guess was made known");
+    // With the centre back, what was noted is counted with the next one: nothing is forgiven.
+    for central in 0..3 {
+        cluster.node(central).start().unwrap();
+    }
+    for node in 0..4 {
+        cluster.ready(node).await;
+    }
+    assert_eq!(refused(stale(NAME).await), ErrorReason::GuessBudget);
+}
+
 async fn query(cluster: &Cluster, agency: &str) -> Vec<AccessRecord> {
     let request =
         QueryAccessesRequest { agency_id: agency.to_owned(), limit: 500, ..QueryAccessesRequest::default() };
