@@ -26,7 +26,7 @@ pub enum Command {
     /// Check a receipt and show what it attests, with the claims that its disclosures open
     ///
     /// Exit codes: 0 when it is genuine; 1 when it is not; 2 when a file cannot be read; 3 when nobody answers.
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Print the public keys of all receipts of the cluster, to be kept: a receipt can be checked with them for ever
     Keys(Keys),
 }
@@ -56,7 +56,7 @@ pub struct Keys {
 /// See [`Failure`].
 pub async fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     match command {
-        Command::Verify(args) => verify(args, output).await.map_err(Failure::unanswered),
+        Command::Verify(args) => verify(*args, output).await.map_err(Failure::unanswered),
         Command::Keys(Keys { address }) => {
             let keys = fetched(&address).await?;
             print(format!("{:#}", keys.to_json()))?;

@@ -4,7 +4,8 @@
 //! started, or rotated -> a write like any other -> every node knows the key -> this one signs with it
 //! ```
 //!
-//! While a node is cut off its key stays as it was; a new one waits, and so do receipts.
+//! A node that is cut off goes on signing with the key that was agreed on, also after a restart; a new one waits for a
+//! majority, and so do receipts.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use crate::config::NodeConfig;
 use crate::machine;
 use crate::proto::registry::{ErrorReason, Rejection};
-use crate::proto::store::{Command, NewReceiptKey, command::Op, reply};
+use crate::proto::store::{Command, NewReceiptKey, ReceiptKey, command::Op, reply};
 use crate::raft::error::Error;
 use crate::raft::replica::Replica;
 use crate::receipt::Keyring;
@@ -73,13 +74,18 @@ async fn propose(replica: Weak<Replica>) {
 /// Has the cluster agree on the key, unless it has. To be called with `Replica::agreeing` held.
 async fn agree(replica: &Replica, keyring: &Arc<Keyring>, deadline: Instant) -> Result<(), Error> {
     let Some(key) = keyring.proposal() else { return Ok(()) };
+    // Nobody else proposes keys for this node: what is its last one here is so everywhere, also while it is cut off.
+    if last(replica)?.is_some_and(|last| last.public_key == key.public_key) {
+        keyring.agreed(&key);
+        return Ok(());
+    }
     let Some(refused) = proposed(replica, keyring, &key, deadline).await? else { return Ok(()) };
     if refused.reason() != ErrorReason::ReceiptKeyRefused {
         return Err(Error::ClusterState(refused.detail));
     }
     // An old copy of the file, or a clock that was set back over a restart: the key that is in use now ends with the next.
     tracing::warn!(why = refused.detail, "this node's receipt key is not taken: making another");
-    renew(keyring, last_since(replica)?).await?;
+    renew(replica, keyring).await?;
     let Some(key) = keyring.proposal() else { return Ok(()) };
     let refused = proposed(replica, keyring, &key, deadline).await?;
     refused.map_or(Ok(()), |rejection| Err(Error::ClusterState(rejection.detail)))
@@ -104,14 +110,15 @@ async fn proposed(
     }
 }
 
-/// The beginning of this node's last key, as far as it is known here.
-fn last_since(replica: &Replica) -> Result<u64, Error> {
+/// This node's last key, as far as it is known here.
+fn last(replica: &Replica) -> Result<Option<ReceiptKey>, Error> {
     let rows = replica.state.receipt_keys().map_err(|error| Error::Fault(error.to_string()))?;
     let own = rows.into_iter().find(|(id, _)| *id == replica.identity.node_id);
-    Ok(own.and_then(|(_, row)| row.keys.last().map(|key| key.since_ms)).unwrap_or_default())
+    Ok(own.and_then(|(_, mut row)| row.keys.pop()))
 }
 
-async fn renew(keyring: &Arc<Keyring>, after_ms: u64) -> Result<(), Error> {
+async fn renew(replica: &Replica, keyring: &Arc<Keyring>) -> Result<(), Error> {
+    let after_ms = last(replica)?.map_or(0, |last| last.since_ms);
     let keyring = keyring.clone();
     let renewed = machine::blocking(move || keyring.renew(after_ms)).await;
     renewed.map_err(|error| Error::Fault(error.to_string()))?.map_err(|error| Error::Fault(error.to_string()))
@@ -128,7 +135,7 @@ pub async fn rotate(replica: &Replica, deadline: Instant) -> Result<(String, u64
         return Err(Error::ClusterState(why.to_owned()));
     };
     let _one_at_a_time = replica.agreeing.lock().await;
-    renew(keyring, last_since(replica)?).await?;
+    renew(replica, keyring).await?;
     agree(replica, keyring, deadline).await?;
     let (kid, since_ms) = keyring.current();
     tracing::info!(kid, "signs receipts with a new key");

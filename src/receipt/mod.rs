@@ -27,6 +27,8 @@
 //! and options in this order, `receipt` left out, each message with its fields in the order of their numbers and none that has
 //! its default.
 //!
+//! RFC 9864 has a newer name for EdDSA with this curve, `Ed25519`; most libraries know the older one alone.
+//!
 //! **Keys.** Each node has one of its own (Ed25519, `DATA/receipts/key`, never leaves it). The cluster agrees on its public
 //! half before the first receipt, and keeps all there ever were with the times of their use. `kid` is the thumbprint of
 //! RFC 7638. Any node shows all of them at `/.well-known/jwks.json`. A receipt whose time is outside of the time of its key is

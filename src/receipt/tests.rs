@@ -198,9 +198,6 @@ fn what_is_forged_or_edited_is_refused_and_why() {
     let hmac_signed = format!("{}.{payload}", encoded(&hmac_head));
     let hmac = BASE64URL.encode(ring::hmac::sign(&secret, hmac_signed.as_bytes()));
     let foreign = Signer::new();
-    // Of the last letter four bits count, and the others must be 0.
-    let (rest, letter) = signature.split_at(signature.len() - 1);
-    let last = format!("{rest}{}", char::from(letter.as_bytes()[0] + 1));
 
     use Refused::{UnknownKey, WrongAlgorithm, WrongDisclosure, WrongSignature};
     let cases = [
@@ -228,6 +225,23 @@ fn what_is_forged_or_edited_is_refused_and_why() {
     for (number, (forgery, refused)) in cases.into_iter().enumerate() {
         assert_eq!(check(&forgery, &keys), Err(refused), "case {number} (from 0)");
     }
+}
+
+#[test]
+fn what_is_no_receipt_is_refused_and_breaks_nothing() {
+    let signer = Signer::new();
+    let (keys, receipt) = (signer.keys(), signer.receipt());
+    let parts: Vec<&str> = receipt.jws.split('.').collect();
+    let [header, payload, signature] = parts[..] else { panic!("three parts") };
+    let head = decoded(header);
+    let headed = |name: &str, value: Value| {
+        let mut head = head.clone();
+        head[name] = value;
+        format!("{}.{payload}.{signature}", encoded(&head))
+    };
+    // Of the last letter four bits count, and the others must be 0.
+    let (rest, letter) = signature.split_at(signature.len() - 1);
+    let last = format!("{rest}{}", char::from(letter.as_bytes()[0] + 1));
     let malformed = [
         String::new(),
         "garbage".to_owned(),

@@ -32,6 +32,7 @@
 //! |---|---|---|
 //! | largest request | `limits.max_message_bytes` | memory of one request |
 //! | connections | `limits.max_connections` | descriptors and memory; a further one is closed at once |
+//! | handshakes | 1,024 under way; the oldest gives way | silent connections keep nobody out |
 //! | requests of one agency | `limits.max_requests_of_an_agency` | none takes the whole node |
 //! | an answer nobody reads | `limits.max_unread_ms` | it stays in memory: its connection is ended |
 //! | streams on one connection | 1,024 | one client cannot take all of `limits.max_requests_in_flight` |

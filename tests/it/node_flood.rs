@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dancu::proto::registry::{ReadOptions, Subject, VerifyRequest};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -38,8 +38,12 @@ mod kind {
     pub const HEADERS: u8 = 1;
     pub const RST_STREAM: u8 = 3;
     pub const SETTINGS: u8 = 4;
+    pub const GOAWAY: u8 = 7;
     pub const CONTINUATION: u8 = 9;
 }
+
+/// Of a GOAWAY.
+const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// END_HEADERS.
 const END_HEADERS: u8 = 4;
@@ -86,8 +90,9 @@ fn message(request: &impl prost::Message) -> Vec<u8> {
 /// The other end of a raw connection.
 struct Raw {
     sending: tokio::io::WriteHalf<TlsStream<TcpStream>>,
-    /// Reads all that comes, so that the node is not held up by it, and ends when the node ends the connection.
-    reading: JoinHandle<u64>,
+    /// Reads all that comes, so that the node is not held up by it, and ends when the node ends the connection: with what it
+    /// said last.
+    reading: JoinHandle<Last>,
     stream: u32,
 }
 
@@ -98,11 +103,9 @@ impl Raw {
         let stream = secured(&cluster.certified.issuer.agency_folder, &address).await;
         let (mut read, mut sending) = tokio::io::split(stream);
         let reading = tokio::spawn(async move {
-            let (mut buffer, mut total) = (vec![0; 1 << 16], 0);
-            while let Ok(count @ 1..) = read.read(&mut buffer).await {
-                total += count as u64;
-            }
-            total
+            let mut last = Last::default();
+            while last.frame(&mut read).await.is_ok() {}
+            last
         });
         sending.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         sending.write_all(&frame(kind::SETTINGS, 0, 0, settings)).await.unwrap();
@@ -115,19 +118,50 @@ impl Raw {
         self.stream - 2
     }
 
-    /// Sends until the node ends the connection or the time is over; returns how many times, and whether the node ended it.
-    async fn flood(&mut self, mut bytes: impl FnMut(&mut Self) -> Vec<u8>) -> (u64, bool) {
+    /// Sends until the node ends the connection or the time is over; returns how many times, and what the node said when it
+    /// ended it.
+    async fn flood(mut self, mut bytes: impl FnMut(&mut Self) -> Vec<u8>) -> (u64, Option<Last>) {
         let (until, mut times) = (Instant::now() + FLOOD, 0);
         while Instant::now() < until {
-            let bytes = bytes(self);
+            let bytes = bytes(&mut self);
             // A node that takes nothing more is one that is not flooded.
             match timeout(until - Instant::now(), self.sending.write_all(&bytes)).await {
                 Ok(Ok(())) => times += 1,
-                Ok(Err(_)) => return (times, true),
+                Ok(Err(_)) => return (times, Some(self.reading.await.unwrap())),
                 Err(_) => break,
             }
         }
-        (times, self.reading.is_finished())
+        let last = if self.reading.is_finished() { Some(self.reading.await.unwrap()) } else { None };
+        (times, last)
+    }
+}
+
+/// What a node says as it ends a connection, and streams before.
+#[derive(Debug, Default)]
+struct Last {
+    /// Code and text of its GOAWAY.
+    goaway: Option<(u32, String)>,
+    /// How many streams it has ended by RST_STREAM.
+    resets: u64,
+}
+
+impl Last {
+    /// Reads one frame.
+    async fn frame(&mut self, read: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+        let mut head = [0; 9];
+        read.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        read.read_exact(&mut payload).await?;
+        match head[3] {
+            kind::RST_STREAM => self.resets += 1,
+            kind::GOAWAY => {
+                let code = u32::from_be_bytes(payload[4..8].try_into().unwrap());
+                self.goaway = Some((code, String::from_utf8_lossy(&payload[8..]).into_owned()));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -214,19 +248,21 @@ fn memory(cluster: &Cluster) -> f64 {
 }
 
 /// One kind of flood on a node that serves somebody else meanwhile.
-async fn flooded(what: &str, cluster: &Cluster, mut bytes: impl FnMut(&mut Raw) -> Vec<u8>) -> bool {
+async fn flooded(what: &str, cluster: &Cluster, bytes: impl FnMut(&mut Raw) -> Vec<u8>) -> bool {
     let before = memory(cluster);
     let witness = Witness::start(cluster.fleet.nodes[0].client_address(), false);
-    let mut raw = Raw::connect(cluster, &[]).await;
-    let (times, ended) = raw.flood(&mut bytes).await;
+    let (times, ended) = Raw::connect(cluster, &[]).await.flood(bytes).await;
     let grown = memory(cluster) - before;
     witness.end(what).await;
     println!(
-        "{what}: {times} times, ended by the node: {ended}, memory {:+.1} MiB",
+        "{what}: {times} times, ended by the node: {ended:?}, memory {:+.1} MiB",
         grown / (1 << 20) as f64
     );
     assert!(grown < MEMORY, "{what}: the node took {grown} bytes more");
-    ended
+    if let Some(Last { goaway: Some((code, text)), .. }) = &ended {
+        assert_eq!(*code, ENHANCE_YOUR_CALM, "{what}: {text}");
+    }
+    ended.is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,12 +12,16 @@ import hashlib
 import json
 import pathlib
 import sys
+import warnings
 
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 TYPE = "dancu-receipt+sd-jwt"
+
+# RFC 9864 has a newer name for EdDSA with this curve, "Ed25519", which most libraries do not know yet.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 
 
 def hashes(content: dict) -> list[str]:

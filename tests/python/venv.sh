@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Makes the virtual environment with the packages of requirements.txt, once, in the cache folder: $venv. Sourced after
 # scripts/lib.sh.
+# shellcheck disable=SC2154
 venv=$cache_dir/python-$(sha256sum tests/python/requirements.txt | cut -c 1-16)
 if [ ! -e "$venv/complete" ]; then
     step "installing the Python packages"
