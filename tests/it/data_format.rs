@@ -40,7 +40,8 @@ fn unpacked() -> (TempDir, PathBuf) {
 
 async fn start(data: &Path) -> Result<Arc<Node>, String> {
     let mut config = NodeConfig::loopback("node-1", Role::Central, data);
-    // Without an audit trail, or the node has its receipt key agreed on: with the time of that, kept replies go.
+    // A node that records has the cluster agree on its receipt key. That entry's time would let replies of long ago go, which
+    // the digest covers.
     config.audit.enabled = false;
     Node::start(config, Arc::new(Metrics::new())).await.map_err(|error| error.to_string())
 }
