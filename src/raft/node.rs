@@ -41,6 +41,9 @@ use crate::storage::data_dir::{DataDir, Identity};
 use crate::storage::state::Digest;
 use crate::tls::{Circle, Holder, Tls, warn_of_plaintext};
 
+/// How often a snapshot is asked for until there is one.
+const SNAPSHOT_ASKED: Duration = Duration::from_millis(500);
+
 /// How long a stopping leader waits for its successor.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
@@ -396,16 +399,20 @@ impl Node {
     pub async fn trigger_snapshot(&self, deadline: Instant) -> Result<u64, Error> {
         let replica = self.replica()?;
         let wanted = replica.state.applied().log_id.map_or(0, |log_id| log_id.index);
-        replica.raft.trigger().snapshot().await.map_err(|fatal| Error::Fault(fatal.to_string()))?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let wait = replica.raft.wait(Some(left));
-        let built = wait.metrics(
-            |metrics| metrics.snapshot.is_some_and(|log_id| log_id.index >= wanted),
-            "a snapshot of everything applied",
-        );
-        match built.await {
-            Ok(metrics) => Ok(metrics.snapshot.map_or(0, |log_id| log_id.index)),
-            Err(_) => Err(Error::Deadline("the snapshot is still being built".to_owned())),
+        loop {
+            // Asked again: while one is being built that began before, Raft begins no other and forgets that it was asked.
+            replica.raft.trigger().snapshot().await.map_err(|fatal| Error::Fault(fatal.to_string()))?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = replica.raft.wait(Some(left.min(SNAPSHOT_ASKED)));
+            let built = wait.metrics(
+                |metrics| metrics.snapshot.is_some_and(|log_id| log_id.index >= wanted),
+                "a snapshot of everything applied",
+            );
+            match built.await {
+                Ok(metrics) => return Ok(metrics.snapshot.map_or(0, |log_id| log_id.index)),
+                Err(_) if left > SNAPSHOT_ASKED => {}
+                Err(_) => return Err(Error::Deadline("the snapshot is still being built".to_owned())),
+            }
         }
     }
 

@@ -253,6 +253,23 @@ async fn cluster_policy_a_province_knows_its_own_people() {
     assert_eq!(of_elsewhere.reason(), ErrorReason::PersonNotFound);
     assert_eq!(of_elsewhere.to_string(), of_nobody.to_string());
     assert_eq!(refused(says(&police, elsewhere, NAME).await), ErrorReason::PersonNotFound);
+    // Nor by the time that it takes.
+    let (mut elsewhere_us, mut nobody_us) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        for (uid, took) in [(elsewhere, &mut elsewhere_us), (999, &mut nobody_us)] {
+            let begun = std::time::Instant::now();
+            assert!(police.read(api::by_uid(uid), ReadOptions::default()).await.is_err());
+            took.push(begun.elapsed().as_micros());
+        }
+    }
+    elsewhere_us.sort_unstable();
+    nobody_us.sort_unstable();
+    let medians = [elsewhere_us[150], nobody_us[150]];
+    println!(
+        "who lives elsewhere is not found in {} us, who is nobody in {} us (medians)",
+        medians[0], medians[1]
+    );
+    assert!(medians[0] < medians[1] * 3 / 2 && medians[1] < medians[0] * 3 / 2);
     assert_eq!(
         refused(police.history(api::by_uid(elsewhere), ReadOptions::default(), 10, 0).await),
         ErrorReason::PersonNotFound
@@ -355,4 +372,19 @@ async fn cluster_policy_explains_itself_and_records_what_it_refuses() {
     })
     .await;
     assert_eq!(recorded, ["PopulationRegistry/CreatePerson", "Verification/Verify"]);
+
+    // So are a request id that was used for something else, and a receipt that nobody signed.
+    let context = operator.context();
+    let create = |n| CreatePerson { person: Some(citizen(n)), accept_existing: false };
+    operator.create(context.clone(), create(3)).await.unwrap();
+    assert_eq!(refused(operator.create(context, create(4)).await), ErrorReason::RequestIdReused);
+    bank.verify_receipt("e30.e30.AA".to_owned()).await.unwrap();
+    let all = QueryAccessesRequest { limit: 500, ..Default::default() };
+    let all = cluster.only(0).query_accesses(all).await.unwrap().accesses;
+    assert!(all.iter().any(|record| record.reason() == ErrorReason::RequestIdReused));
+    let judged = |record: &&AccessRecord| record.method == "Verification/VerifyReceipt";
+    assert_eq!(
+        all.iter().find(judged).map(|record| record.result.as_str()),
+        Some("RECEIPT_VERDICT_MALFORMED")
+    );
 }

@@ -40,8 +40,10 @@ const LOOKUPS: [&str; 19] = [
     "Verification/VerifyStream",
 ];
 
-/// The methods that read the trail itself. They are accesses too; asked for nothing in particular, some of them answer.
-const TRAIL: [&str; 6] = [
+/// The methods that read the trail itself, and the one that judges receipts. They are accesses too; asked for nothing in
+/// particular, some of them answer.
+const TRAIL: [&str; 7] = [
+    "Verification/VerifyReceipt",
     "Audit/AccessHistory",
     "Audit/Export",
     "Audit/GetCheckpoint",
@@ -80,14 +82,13 @@ const WRITES: [&str; 25] = [
 ];
 
 /// The methods that read nobody's record.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 6] = [
     "AdminUnits/ConvertUnit",
     "AdminUnits/GetUnit",
     "DataAccess/ListAttributeSets",
     "Policy/Explain",
     "Policy/ReadPolicies",
     "UinManagement/CheckUinStructure",
-    "Verification/VerifyReceipt",
 ];
 
 impl Server {
