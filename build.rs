@@ -39,6 +39,8 @@ const PERSONAL: &[&str] = &[
     ".dancu.store.v1.ReceiptKeyFile",
     ".dancu.registry.v1.HouseholdMember",
     ".dancu.registry.v1.ReadHouseholdResponse",
+    ".dancu.store.v1.DataKey",
+    ".dancu.store.v1.KeptKey",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

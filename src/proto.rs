@@ -90,6 +90,8 @@ redacted_debug!(
     store::ReceiptKeyFile,
     registry::HouseholdMember,
     registry::ReadHouseholdResponse,
+    store::DataKey,
+    store::KeptKey,
 );
 
 impl std::fmt::Debug for registry::Written {

@@ -13,7 +13,7 @@ use futures::future::{join_all, select_all, try_join_all};
 use serde_json::json;
 
 use super::failure::file_failure;
-use super::fleet::Issuer;
+use super::fleet::{Issuer, master_key};
 use super::output::{Output, table};
 use super::serving::{Serving, stop_signal};
 use super::{Failure, forming};
@@ -214,6 +214,8 @@ fn config(
         ..RaftConfig::default()
     };
     config.storage.block_cache_mb = 32;
+    let key = data.join(format!("{name}.key"));
+    config.encryption.key_file = Some(master_key(&key).map_err(|e| file_failure("write", &key, &e))?);
     Ok(config)
 }
 

@@ -100,6 +100,9 @@ documented! {
         /// Memory given to the stores.
         #[serde(default)]
         pub storage: StorageConfig,
+        /// Encryption of what is on this node's disk. Without a key here, values are written in the clear.
+        #[serde(default)]
+        pub encryption: EncryptionConfig,
         /// How long earlier versions of records are kept.
         #[serde(default)]
         pub history: HistoryConfig,
@@ -163,6 +166,23 @@ documented! {
         pub memtable_mb: usize,
         /// Newest log entries kept in memory for replication, in MiB. Default: 16.
         pub log_cache_mb: usize,
+    }
+
+    /// Encryption of what is on this node's disk. Without a key here, values are written in the clear.
+    #[serde(default, deny_unknown_fields)]
+    pub struct EncryptionConfig {
+        /// File with this node's master key: 64 hexadecimal digits, as `openssl rand -hex 32` makes them, readable by its owner
+        /// alone and not on the disk that it protects. It wraps the data keys, which seal values in the log, the tables and
+        /// snapshots. A node whose master key is gone is emptied and added again. Default: none.
+        pub key_file: Option<PathBuf>,
+        /// The same in an environment variable of this name. Default: none.
+        pub key_env: Option<String>,
+        /// The master key before the present one, until the node was started with both: it wraps the data keys anew. Default:
+        /// none.
+        pub previous_key_file: Option<PathBuf>,
+        /// Age at which a data key is replaced by a new one at the next start, in days. Old ones stay, for what they sealed.
+        /// Default: 90.
+        pub data_key_days: u64,
     }
 
     /// How long earlier versions of records are kept. All nodes of a cluster should have the same values.
@@ -272,6 +292,12 @@ impl Default for StorageConfig {
     }
 }
 
+impl Default for EncryptionConfig {
+    fn default() -> Self {
+        Self { key_file: None, key_env: None, previous_key_file: None, data_key_days: 90 }
+    }
+}
+
 impl Default for AuditConfig {
     fn default() -> Self {
         Self { enabled: true, segment_mb: 64, retention_days: 0, checkpoint_interval_ms: 10_000 }
@@ -318,6 +344,7 @@ impl NodeConfig {
             http_listen: None,
             raft: RaftConfig::default(),
             storage: StorageConfig::default(),
+            encryption: EncryptionConfig::default(),
             history: HistoryConfig::default(),
             audit: AuditConfig::default(),
             limits: LimitsConfig::default(),

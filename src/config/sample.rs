@@ -9,7 +9,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{
-    AuditConfig, Fields, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, Role, StorageConfig,
+    AuditConfig, EncryptionConfig, Fields, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig,
+    Role, StorageConfig,
 };
 
 /// Central nodes of the sample cluster, each in its own data centre.
@@ -81,9 +82,10 @@ pub fn samples() -> Vec<(String, String)> {
 /// only what differs from the defaults.
 pub fn render(config: &NodeConfig, documented: bool) -> String {
     let values = table(config);
-    let sections: [(&str, Fields, Table); 6] = [
+    let sections: [(&str, Fields, Table); 7] = [
         ("raft", RaftConfig::FIELDS, table(&RaftConfig::default())),
         ("storage", StorageConfig::FIELDS, table(&StorageConfig::default())),
+        ("encryption", EncryptionConfig::FIELDS, table(&EncryptionConfig::default())),
         ("history", HistoryConfig::FIELDS, table(&HistoryConfig::default())),
         ("audit", AuditConfig::FIELDS, table(&AuditConfig::default())),
         ("limits", LimitsConfig::FIELDS, table(&LimitsConfig::default())),
@@ -118,13 +120,14 @@ pub fn render(config: &NodeConfig, documented: bool) -> String {
 fn render_section(fields: Fields, given: &Table, defaults: &Table, documented: bool) -> String {
     let mut text = String::new();
     for (key, doc) in fields {
-        let value = &given[*key];
-        let default = *value == defaults[*key];
+        let value = given.get(*key);
+        let default = value == defaults.get(*key);
         comment(&mut text, documented, doc);
-        match (default, documented) {
-            (false, _) => text += &format!("{key} = {value}\n"),
-            (true, true) => text += &format!("# {key} = {value}\n"),
-            (true, false) => {}
+        match value {
+            Some(value) if !default => text += &format!("{key} = {value}\n"),
+            Some(value) if documented => text += &format!("# {key} = {value}\n"),
+            None if documented => text += &format!("# {key} = \"...\"\n"),
+            _ => {}
         }
     }
     text
@@ -161,6 +164,10 @@ fn node(name: String, role: Role) -> NodeConfig {
         client_tls: Some("/etc/dancu/clients".into()),
         peer_tls: Some("/etc/dancu/peers".into()),
         plaintext: false,
+        encryption: EncryptionConfig {
+            key_file: Some("/etc/dancu/master.key".into()),
+            ..EncryptionConfig::default()
+        },
         http_listen: Some(([127, 0, 0, 1], 7003).into()),
         raft,
         ..NodeConfig::loopback(&name, role, Path::new("/var/lib/dancu"))
@@ -175,6 +182,10 @@ fn reference_node() -> NodeConfig {
         client_tls: Some("/etc/dancu/clients".into()),
         peer_tls: Some("/etc/dancu/peers".into()),
         plaintext: false,
+        encryption: EncryptionConfig {
+            key_file: Some("/etc/dancu/master.key".into()),
+            ..EncryptionConfig::default()
+        },
         http_listen: Some(loopback(7003)),
         ..NodeConfig::loopback("central-1", Role::Central, Path::new("/var/lib/dancu"))
     }

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::error::Problem;
-use super::{AuditConfig, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig, StorageConfig};
+use super::{
+    AuditConfig, EncryptionConfig, HistoryConfig, LimitsConfig, LogConfig, NodeConfig, RaftConfig,
+    StorageConfig,
+};
 
 impl NodeConfig {
     /// Checks what types alone cannot.
@@ -28,6 +31,7 @@ impl NodeConfig {
         check_tls(self)?;
         self.raft.validate()?;
         self.storage.validate()?;
+        self.encryption.validate()?;
         self.history.validate(&self.limits)?;
         self.audit.validate()?;
         self.limits.validate(&self.raft)?;
@@ -98,6 +102,22 @@ impl StorageConfig {
         within("block_cache_mb", self.block_cache_mb, 1 << 20)?;
         within("memtable_mb", self.memtable_mb, 1 << 10)?;
         within("log_cache_mb", self.log_cache_mb, 1 << 16)
+    }
+}
+
+impl EncryptionConfig {
+    fn validate(&self) -> Result<(), Problem> {
+        if self.key_file.is_some() && self.key_env.is_some() {
+            return Err(Problem::new(
+                "encryption.key_env",
+                "is given beside encryption.key_file: name one of them",
+            ));
+        }
+        if self.previous_key_file.is_some() && self.key_file.is_none() && self.key_env.is_none() {
+            let what = "is given without a key of today: name that as encryption.key_file";
+            return Err(Problem::new("encryption.previous_key_file", what));
+        }
+        at_range("encryption", "data_key_days", self.data_key_days, 1, 36_500)
     }
 }
 

@@ -38,6 +38,7 @@ use crate::raft::status;
 use crate::raft::trail;
 use crate::receipt::{KeySet, Keyring};
 use crate::storage::data_dir::{DataDir, Identity};
+use crate::storage::sealing::Masters;
 use crate::storage::state::Digest;
 use crate::tls::{Circle, Holder, Tls, warn_of_plaintext};
 
@@ -109,6 +110,8 @@ impl Node {
     pub async fn start(config: NodeConfig, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
         let me = Holder::node(&config.name);
         let tls = config.peer_tls.as_deref().map(|folder| Tls::load(folder, Some(&me))).transpose()?;
+        // A node that waits for a cluster does not use them yet: it would only find out when it is taken into one.
+        Masters::of(&config.encryption)?;
         let folder = DataDir::open(&config.data_dir, &config.name)?;
         let address = config.peer_listen;
         let listener =

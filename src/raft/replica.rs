@@ -24,7 +24,7 @@ use crate::raft::observer::Observer;
 use crate::raft::peer::channel::Me;
 use crate::raft::peer::client::PeerCalls;
 use crate::raft::peer::network::NetworkFactory;
-use crate::raft::proposer::Proposer;
+use crate::raft::proposer::{Proposer, now_ms};
 use crate::raft::receipts;
 use crate::raft::retention;
 use crate::raft::state_machine::StateMachine;
@@ -34,6 +34,7 @@ use crate::raft::types::Raft;
 use crate::receipt::Keyring;
 use crate::storage::data_dir::Identity;
 use crate::storage::log::{LogOptions, LogStore};
+use crate::storage::sealing::{self, Masters};
 use crate::storage::state::{StateOptions, StateStore};
 use crate::tls::Tls;
 
@@ -295,10 +296,16 @@ fn out_of_time(doubt: Option<String>) -> Error {
 
 async fn open_stores(config: &NodeConfig, metrics: &Arc<Metrics>) -> Result<(LogStore, StateStore), String> {
     let folder = config.data_dir.clone();
-    let log_options = LogOptions { cache_bytes: config.storage.log_cache_mb << 20, ..LogOptions::default() };
+    let keyring = open_keyring(config).await?;
+    let log_options = LogOptions {
+        cache_bytes: config.storage.log_cache_mb << 20,
+        keyring: keyring.clone(),
+        ..LogOptions::default()
+    };
     let state_options = StateOptions {
         block_cache_bytes: config.storage.block_cache_mb << 20,
         memtable_bytes: config.storage.memtable_mb << 20,
+        keyring,
         ..StateOptions::default()
     };
     let observer = Arc::new(Observer(metrics.clone()));
@@ -308,6 +315,20 @@ async fn open_stores(config: &NodeConfig, metrics: &Arc<Metrics>) -> Result<(Log
         Ok::<_, crate::storage::error::StorageError>((log, state))
     });
     opening.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+}
+
+async fn open_keyring(config: &NodeConfig) -> Result<Arc<sealing::Keyring>, String> {
+    let (folder, settings) = (config.data_dir.clone(), config.encryption.clone());
+    let opening = machine::blocking(move || {
+        sealing::Keyring::open(&folder, Masters::of(&settings)?, settings.data_key_days, now_ms())
+    });
+    let keyring = opening.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+    if !keyring.seals() {
+        tracing::warn!(
+            "VALUES ARE WRITTEN TO DISK IN THE CLEAR: whoever takes the disk of this node, or a copy of it, reads them. Set              encryption.key_file"
+        );
+    }
+    Ok(keyring)
 }
 
 async fn open_audit(

@@ -3,6 +3,7 @@
 //! ```text
 //! encode   [format u8 = 1][protobuf]                       rows of tables: RocksDB checks its blocks itself
 //! seal     [format u8 = 1][crc32 u32 BE][bytes]            log entries and small files: checked end to end
+//! sealed   [format u8 = 2]..                               a value encrypted on its way to the disk: see `sealing`
 //! pack     bincode, never without a seal around it         the high-water mark only
 //! ```
 //!
@@ -18,6 +19,9 @@ use super::error::StorageError;
 
 /// The format this version writes, and the newest it reads.
 pub const FORMAT: u8 = 1;
+
+/// The first byte of a value that is encrypted, and of a frame around one: dancu versions that know of no encryption say so.
+pub const SEALED: u8 = 2;
 
 /// Bytes that a seal adds.
 pub const SEAL_LEN: usize = 5;
@@ -60,10 +64,16 @@ pub fn seal(bytes: &[u8]) -> Vec<u8> {
 
 /// [`seal`] into a buffer that the caller keeps: what it held before is gone.
 pub fn seal_into(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    frame_into(buffer, FORMAT, |buffer| buffer.extend_from_slice(bytes));
+}
+
+/// The same around what `fill` appends, in this format.
+pub fn frame_into(buffer: &mut Vec<u8>, format: u8, fill: impl FnOnce(&mut Vec<u8>)) {
     buffer.clear();
-    buffer.push(FORMAT);
-    buffer.extend_from_slice(&checksum(FORMAT, bytes).to_be_bytes());
-    buffer.extend_from_slice(bytes);
+    buffer.extend_from_slice(&[format, 0, 0, 0, 0]);
+    fill(buffer);
+    let crc = checksum(format, &buffer[SEAL_LEN..]);
+    buffer[1..SEAL_LEN].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// The bytes within a seal, once the checksum is found right. `what` names them in the error.
@@ -71,11 +81,25 @@ pub fn seal_into(buffer: &mut Vec<u8>, bytes: &[u8]) {
 /// # Errors
 /// `Format` if they were written by a newer version, `Corrupt` if the checksum differs or the seal is cut.
 pub fn unseal<'a>(what: &str, sealed: &'a [u8]) -> Result<&'a [u8], StorageError> {
-    let body = check_format(what, sealed)?;
+    unframe(what, sealed, FORMAT, check_format(what, sealed)?)
+}
+
+/// The same of what may be encrypted: then it begins with [`SEALED`].
+///
+/// # Errors
+/// As [`unseal`].
+pub fn unseal_either<'a>(what: &str, sealed: &'a [u8]) -> Result<&'a [u8], StorageError> {
+    match sealed.split_first() {
+        Some((&SEALED, body)) => unframe(what, sealed, SEALED, body),
+        _ => unseal(what, sealed),
+    }
+}
+
+fn unframe<'a>(what: &str, sealed: &[u8], format: u8, body: &'a [u8]) -> Result<&'a [u8], StorageError> {
     let Some((crc, bytes)) = body.split_first_chunk::<4>() else {
         return Err(StorageError::corrupt(what, format!("only {} bytes are left", sealed.len())));
     };
-    if u32::from_be_bytes(*crc) != checksum(FORMAT, bytes) {
+    if u32::from_be_bytes(*crc) != checksum(format, bytes) {
         return Err(StorageError::corrupt(what, "its checksum differs"));
     }
     Ok(bytes)

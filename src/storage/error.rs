@@ -110,6 +110,15 @@ pub enum StorageError {
         detail: String,
     },
 
+    /// A key of the encryption at rest is missing or cannot be used.
+    #[error("{what} cannot be used: {detail}")]
+    Keys {
+        /// Which keys.
+        what: String,
+        /// Why, what was not lost and what to do.
+        detail: String,
+    },
+
     /// The log holds less than this node has promised: writes or votes that it acknowledged are gone from its disk.
     #[error(
         "the log in {} is behind what this node acknowledged: it holds {recovered}, and {mark} was synced before. The \
@@ -183,9 +192,10 @@ impl From<StorageError> for io::Error {
             StorageError::Corrupt { .. } | StorageError::BehindMark { .. } => io::ErrorKind::InvalidData,
             StorageError::Format { .. } | StorageError::OldFormat { .. } => io::ErrorKind::Unsupported,
             StorageError::Locked { .. } => io::ErrorKind::ResourceBusy,
-            StorageError::Rocks { .. } | StorageError::Identity { .. } | StorageError::Stopped { .. } => {
-                io::ErrorKind::Other
-            }
+            StorageError::Rocks { .. }
+            | StorageError::Identity { .. }
+            | StorageError::Keys { .. }
+            | StorageError::Stopped { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

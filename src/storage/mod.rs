@@ -15,6 +15,7 @@
 //! state/g000001/           RocksDB: the register as of the last applied entry     state
 //! snapshots/<id>/          a complete snapshot: files and MANIFEST.dancu          state
 //! incoming/<id>/           a snapshot being received; goes on where it stopped    state
+//! keyring                  the keys that seal values, wrapped; replaced atomically  sealing
 //! audit/<node>/            the log of that node's accesses: its own, or a copy     crate::audit
 //! audit/index/             RocksDB: who is in which record                        audit_index
 //! ```
@@ -26,7 +27,8 @@
 //! raft       meta             "vote"                          store.Vote
 //! raft       meta             "committed", "purged"           store.LogId
 //! ```
-//! A value stands behind a format byte, and a seal adds a checksum: see [`codec`].
+//! A value stands behind a format byte, and a seal adds a checksum: see [`codec`]. Values that tell of people are encrypted
+//! on their way to the disk when the node has a master key: see [`sealing`].
 //!
 //! # Which bytes are durable when
 //! ```text
@@ -44,14 +46,14 @@
 //! have everything; the way back is to remove the node, empty the folder and add it again.
 //!
 //! # What is deliberately absent
-//! Repair of damaged data, since a healthy copy is a snapshot away; encryption at rest, which the disk below can do; a
-//! storage interface with several implementations, since there is one.
+//! Repair of damaged data, since a healthy copy is a snapshot away; a storage interface with several implementations, since there is one.
 
 pub mod audit_index;
 pub mod codec;
 pub mod data_dir;
 pub mod error;
 pub mod log;
+pub mod sealing;
 pub mod state;
 #[cfg(test)]
 mod tests;

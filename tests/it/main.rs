@@ -24,6 +24,7 @@ mod cluster_reasons;
 mod cluster_receipt;
 mod cluster_restart;
 mod cluster_roles;
+mod cluster_sealed;
 mod cluster_snapshot;
 mod cluster_tls;
 mod data_format;

@@ -60,6 +60,9 @@ pub struct Local {
     /// With --fleet: the nodes record no accesses, to see what records cost
     #[arg(long, requires = "fleet")]
     without_audit: bool,
+    /// With --fleet: the nodes write to disk in the clear, to see what encryption at rest costs
+    #[arg(long, requires = "fleet")]
+    without_encryption: bool,
 }
 
 /// A cluster that can be loaded.
@@ -183,6 +186,7 @@ fn fleet(binary: &Path, folder: &Path, central: usize, local: &Local) -> Result<
     }
     fleet.settings.storage = StorageConfig::default();
     fleet.settings.audit.enabled = !local.without_audit;
+    fleet.encrypted = !local.without_encryption;
     let names = (1..=central).map(|n| (format!("central-{n}"), Role::Central));
     for (name, role) in
         names.chain((1..=local.provinces).map(|n| (format!("province-{n}"), Role::Provincial)))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! folder/NAME.toml   configuration         folder/NAME.log   all that the process wrote, over its restarts
-//! folder/NAME/       data folder
+//! folder/NAME/       data folder               folder/NAME.key   master key
 //! ```
 //!
 //! Each node has a loopback address of its own (127.64.0.0/10), and its ports are chosen by the system on that address.
@@ -18,8 +18,10 @@ mod process;
 pub mod readback;
 
 use std::collections::VecDeque;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -28,6 +30,7 @@ pub use self::issuer::{Issuer, IssuerError};
 pub use self::process::Process;
 use crate::client::Certificates;
 use crate::config::{NodeConfig, Role};
+use crate::storage::sealing::MasterKey;
 
 /// Node processes that share a folder. They belong to a cluster once somebody forms one of them.
 pub struct Fleet {
@@ -39,6 +42,8 @@ pub struct Fleet {
     pub hosts: VecDeque<Host>,
     /// The processes, in the order in which they were added.
     pub nodes: Vec<Process>,
+    /// Whether the nodes that are started from now on seal what they write to disk, each with a key of its own.
+    pub encrypted: bool,
     /// What is shown to the nodes: nothing while they serve in the clear.
     pub certificates: Certificates,
     /// Gives each node its certificates, once there is one.
@@ -70,6 +75,7 @@ impl Fleet {
             settings,
             hosts: VecDeque::new(),
             nodes: Vec::new(),
+            encrypted: true,
             certificates: Certificates::default(),
             issuer: None,
         }
@@ -104,9 +110,14 @@ impl Fleet {
         let issue = |issuer: &Arc<Issuer>| issuer.node(name, client_listen.ip());
         let folders = self.issuer.as_ref().map(issue).transpose().map_err(io::Error::other)?;
         let (client_tls, peer_tls) = folders.unzip();
+        let mut encryption = self.settings.encryption.clone();
+        if self.encrypted && encryption.key_file.is_none() {
+            encryption.key_file = Some(master_key(&self.folder.join(format!("{name}.key")))?);
+        }
         Ok(NodeConfig {
             client_tls,
             peer_tls,
+            encryption,
             name: name.to_owned(),
             role,
             data_dir: host.map_or_else(|| self.folder.join(name), |host| host.data_dir.clone()),
@@ -127,6 +138,19 @@ impl Fleet {
         let central = self.nodes.iter().filter(|node| node.config().role == Role::Central);
         central.map(|node| node.config().peer_listen.to_string()).collect()
     }
+}
+
+/// The file of a node's master key, made if it is not there.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn master_key(path: &Path) -> io::Result<PathBuf> {
+    if !path.exists() {
+        let mut options = OpenOptions::new();
+        let key = MasterKey::generate().map_err(io::Error::other)?;
+        options.write(true).create_new(true).mode(0o600).open(path)?.write_all(key.as_bytes())?;
+    }
+    Ok(path.to_path_buf())
 }
 
 /// A loopback address that no other node of this machine has: by the process that asks, and by a count in it.

@@ -113,10 +113,7 @@ fn a_province_changes_its_own_people_and_those_who_move_in() {
     let mut register = register(&operations, &[PersonField::PhoneNumbers], scoped);
     assert_eq!(licensed(&mut register, Op::Write(phone(1))), "");
     assert_eq!(licensed(&mut register, Op::Write(phone(2))), "PERSON_NOT_FOUND key");
-    assert_eq!(
-        licensed(&mut register, Op::Write(moved(2, "01"))),
-        "PERSON_NOT_FOUND move.movers[0].person"
-    );
+    assert_eq!(licensed(&mut register, Op::Write(moved(2, "01"))), "PERSON_NOT_FOUND move.movers[0].person");
     assert_eq!(licensed(&mut register, Op::Write(moved(2, "79"))), "");
     assert_eq!(licensed(&mut register, Op::Write(phone(2))), "", "now they live here");
 }

@@ -39,7 +39,7 @@ pub async fn send(
     fault: Fault,
     sent: impl Fn(usize) + Sync,
 ) -> Result<store::Vote, Status> {
-    let manifest = snapshot.manifest().clone();
+    let manifest = snapshot.offer();
     let offer = OfferSnapshotRequest { vote: Some(vote), manifest: Some(manifest.clone()) };
     let have = client.offer_snapshot(offer).await?.into_inner().have;
 

@@ -3,12 +3,13 @@
 use super::{mark, table};
 use crate::proto::store::{LogId, Vote};
 use crate::storage::codec;
+use crate::storage::sealing::Keyring;
 
 /// A row of the log, sealed or to be sealed here, so that the fuzzer need not guess checksums.
 pub(crate) fn entry(bytes: &[u8]) {
     const INDEX: u64 = 7;
     for sealed in [bytes.to_vec(), codec::seal(bytes)] {
-        if let Ok(entry) = table::entry("entry 7", INDEX, &sealed) {
+        if let Ok(entry) = table::entry("entry 7", INDEX, &sealed, &Keyring::default()) {
             assert_eq!(entry.id.index, INDEX, "an entry in another's place");
             assert_eq!(codec::seal(&entry.bytes), sealed, "an entry is not read as it was written");
         }

@@ -62,6 +62,7 @@ use self::io_thread::refuse;
 use self::mark::Mark;
 use self::table::Table;
 use super::error::StorageError;
+use super::sealing::Keyring;
 use crate::proto::store::{LogId, Vote};
 
 /// Called once when the disk has it, or never will. Runs on the I/O thread, or on the caller's if the store has
@@ -73,7 +74,8 @@ pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 pub struct LogEntry {
     /// Its place.
     pub id: LogId,
-    /// The encoded `store::Entry`, its id included. Disk, cache and network share these bytes.
+    /// The encoded `store::Entry`, its id included. Cache and network share these bytes, and the disk unless it holds
+    /// them sealed.
     pub bytes: Bytes,
 }
 
@@ -95,11 +97,19 @@ pub struct LogOptions {
     pub batch_bytes: usize,
     /// The most that goes into one write, in calls.
     pub batch_ops: usize,
+    /// The keys of the entries on disk; none by default.
+    pub keyring: Arc<Keyring>,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { cache_bytes: 16 << 20, queue_bytes: 64 << 20, batch_bytes: 4 << 20, batch_ops: 1024 }
+        Self {
+            cache_bytes: 16 << 20,
+            queue_bytes: 64 << 20,
+            batch_bytes: 4 << 20,
+            batch_ops: 1024,
+            keyring: Arc::default(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn open(
     observer: Arc<dyn LogObserver>,
 ) -> Result<LogStore, StorageError> {
     let found_mark = Mark::open(data)?;
-    let table = Table::open(data)?;
+    let table = Table::open(data, options.keyring.clone())?;
     // RocksDB syncs its own folder, but not the one that holds it.
     fsync_dir(data)?;
     let found = table.recover()?;

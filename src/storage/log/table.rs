@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! column family   key                    value
-//! log             index u64 BE           seal(encoded store::Entry)
+//! log             index u64 BE           seal(encoded store::Entry), which may be sealed again: see `sealing`
 //! meta            "vote"                 encode(store::Vote)
 //! meta            "committed"            encode(store::LogId)
 //! meta            "purged"               encode(store::LogId)
@@ -11,8 +11,10 @@
 //! Entries are checksummed end to end, from the thread that wrote them to the reader: RocksDB checks its blocks and
 //! its write-ahead log, and the seal also what happens in memory in between.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
@@ -25,8 +27,9 @@ use super::LogEntry;
 use super::read::Gathered;
 use crate::defect::{self, Defect};
 use crate::proto::store::{LogId, Vote};
-use crate::storage::codec;
+use crate::storage::codec::{self, SEALED};
 use crate::storage::error::StorageError;
+use crate::storage::sealing::{Keyring, Place};
 
 const LOG: &str = "log";
 const META: &str = "meta";
@@ -63,6 +66,7 @@ pub(super) struct Recovered {
 pub(super) struct Table {
     db: DB,
     path: PathBuf,
+    keyring: Arc<Keyring>,
     /// Makes every write fail, as a broken disk would.
     #[cfg(test)]
     pub(super) broken: std::sync::atomic::AtomicBool,
@@ -70,7 +74,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Opens the database, and makes it if there is none.
-    pub(super) fn open(data: &Path) -> Result<Self, StorageError> {
+    pub(super) fn open(data: &Path, keyring: Arc<Keyring>) -> Result<Self, StorageError> {
         let path = data.join("raft");
         let families = [
             ColumnFamilyDescriptor::new(LOG, log_options()),
@@ -81,6 +85,7 @@ impl Table {
         Ok(Self {
             db,
             path,
+            keyring,
             #[cfg(test)]
             broken: std::sync::atomic::AtomicBool::new(false),
         })
@@ -157,7 +162,7 @@ impl Table {
     /// An empty batch with room for about `bytes`.
     pub(super) fn batch(&self, bytes: usize) -> Batch<'_> {
         let rows = WriteBatch::with_capacity_bytes(bytes);
-        Batch { log: self.log(), meta: self.meta_family(), rows, scratch: Vec::new() }
+        Batch { log: self.log(), meta: self.meta_family(), keyring: &self.keyring, rows, scratch: Vec::new() }
     }
 
     /// Writes the batch, all or nothing; durable on return if `sync`.
@@ -205,7 +210,7 @@ impl Table {
 
     fn open_row(&self, key: &[u8], value: &[u8]) -> Result<LogEntry, StorageError> {
         let index = self.index(key)?;
-        entry(&self.entry_name(index), index, value)
+        entry(&self.entry_name(index), index, value, &self.keyring)
     }
 
     fn entry_name(&self, index: u64) -> String {
@@ -214,17 +219,33 @@ impl Table {
 }
 
 /// Takes the seal off a row and checks that it is the entry that belongs there. `name` names it in the error.
-pub(super) fn entry(name: &str, index: u64, sealed: &[u8]) -> Result<LogEntry, StorageError> {
+pub(super) fn entry(
+    name: &str,
+    index: u64,
+    sealed: &[u8],
+    keyring: &Keyring,
+) -> Result<LogEntry, StorageError> {
     /// An entry without its payload, which is skipped and not looked at.
     #[derive(Clone, PartialEq, Message)]
     struct Head {
         #[prost(message, optional, tag = "1")]
         log_id: Option<LogId>,
     }
-    let bytes = codec::unseal(name, sealed)?;
-    let head = Head::decode(bytes).map_err(|e| StorageError::corrupt(name, format!("not an entry ({e})")))?;
+    let held = codec::unseal_either(name, sealed)?;
+    if (sealed.first() == Some(&SEALED)) != (held.first() == Some(&SEALED)) {
+        return Err(StorageError::corrupt(name, "not an entry"));
+    }
+    let opened = keyring.open_value(name, &Place::entry(index), held)?;
+    let head =
+        Head::decode(&opened[..]).map_err(|e| StorageError::corrupt(name, format!("not an entry ({e})")))?;
     match head.log_id {
-        Some(id) if id.index == index => Ok(LogEntry { id, bytes: Bytes::copy_from_slice(bytes) }),
+        Some(id) if id.index == index => {
+            let bytes = match opened {
+                Cow::Owned(opened) => Bytes::from(opened),
+                Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+            };
+            Ok(LogEntry { id, bytes })
+        }
         _ => Err(StorageError::corrupt(name, "another entry is in its place")),
     }
 }
@@ -233,6 +254,7 @@ pub(super) fn entry(name: &str, index: u64, sealed: &[u8]) -> Result<LogEntry, S
 pub(super) struct Batch<'a> {
     log: &'a ColumnFamily,
     meta: &'a ColumnFamily,
+    keyring: &'a Keyring,
     rows: WriteBatch,
     scratch: Vec<u8>,
 }
@@ -240,7 +262,14 @@ pub(super) struct Batch<'a> {
 impl Batch<'_> {
     /// Writes an entry.
     pub(super) fn put_entry(&mut self, entry: &LogEntry) {
-        codec::seal_into(&mut self.scratch, &entry.bytes);
+        let Self { keyring, scratch, .. } = self;
+        if keyring.seals() {
+            let place = Place::entry(entry.id.index);
+            let fill = |buffer: &mut Vec<u8>| keyring.seal_onto(&place, &entry.bytes, buffer);
+            codec::frame_into(scratch, SEALED, fill);
+        } else {
+            codec::seal_into(scratch, &entry.bytes);
+        }
         self.rows.put_cf(self.log, entry.id.index.to_be_bytes(), &self.scratch);
     }
 

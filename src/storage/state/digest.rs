@@ -19,7 +19,7 @@ pub struct Digest {
     pub revision: u64,
     /// People held: rows of the person table, counted.
     pub persons: u64,
-    /// SHA-256 over every row of every replicated table, in the order of tables and keys; each key and value stands
+    /// SHA-256 over every row, in the clear, of every replicated table, in the order of tables and keys; each key and value stands
     /// behind its length (u32, big endian), each table behind its number.
     pub sha256: [u8; 32],
 }
@@ -42,7 +42,8 @@ pub(super) fn digest(generation: &Generation) -> Result<Digest, StorageError> {
         options.set_total_order_seek(true);
         for row in snapshot.iterator_cf_opt(generation.table(table), options, IteratorMode::Start) {
             let (key, value) = row.map_err(failed())?;
-            for part in [key, value] {
+            let value = generation.opened(table, &key, &value)?;
+            for part in [&key[..], &value] {
                 hash.update(u32::try_from(part.len()).expect("a row is smaller than 4 GiB").to_be_bytes());
                 hash.update(part);
             }

@@ -94,8 +94,12 @@ pub(crate) fn seeds() -> [Vec<Vec<u8>>; 3] {
     let person = PersonRow { person: Some(full_person()), written_at_ms: 5, written_by: Some(context()) };
     let applied = Applied { log_id, chain_hash: vec![7; 32].into(), revision: 9, ..Applied::default() };
     let file = SnapshotFile { name: "000012.sst".to_owned(), size: 99, crc32: 7 };
-    let manifest =
-        SnapshotManifest { id: "3-7-ab".to_owned(), applied: Some(applied.clone()), files: vec![file] };
+    let manifest = SnapshotManifest {
+        id: "3-7-ab".to_owned(),
+        applied: Some(applied.clone()),
+        files: vec![file],
+        keys: Vec::new(),
+    };
     let identity =
         data_dir::Identity { cluster_id: "5f0c2f9e".to_owned(), node_id: 3, name: "node-3".to_owned() };
     [

@@ -3,6 +3,8 @@
 //! `state/CURRENT` names the live one. Installing a snapshot makes the next one and swaps the name; whoever still
 //! reads the old one goes on, and its folder goes with its last reader.
 
+use std::borrow::Cow;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +23,7 @@ use crate::domain::policy::Policies;
 use crate::proto::store::PolicyRow;
 use crate::storage::codec;
 use crate::storage::error::StorageError;
+use crate::storage::sealing::Keyring;
 
 /// The file that names the live generation.
 const CURRENT: &str = "CURRENT";
@@ -63,8 +66,27 @@ pub(super) fn remove_stale(state_folder: &Path, live: Option<u64>) -> Result<(),
     Ok(())
 }
 
-/// A row as it is stored, key and value, or why it cannot be read.
+/// Key and value of a row, or why it cannot be read.
 pub(super) type RawRow = Result<(Box<[u8]>, Box<[u8]>), StorageError>;
+
+/// A value: where RocksDB has it, or as it was opened.
+pub(super) enum Value<'a> {
+    /// Written in the clear.
+    Stored(DBPinnableSlice<'a>),
+    /// Was sealed.
+    Opened(Vec<u8>),
+}
+
+impl Deref for Value<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Stored(value) => value,
+            Self::Opened(value) => value,
+        }
+    }
+}
 
 /// An open generation.
 pub(super) struct Generation {
@@ -72,6 +94,7 @@ pub(super) struct Generation {
     db: DB,
     folder: Folder,
     number: u64,
+    keyring: Arc<Keyring>,
     /// Where the history begins: moved before the versions behind it go.
     first: RwLock<FirstRevision>,
 }
@@ -98,6 +121,7 @@ impl Generation {
         state_folder: &Path,
         number: u64,
         rocks: &Options,
+        keyring: &Arc<Keyring>,
         create: bool,
     ) -> Result<Arc<Self>, StorageError> {
         let path = state_folder.join(name(number));
@@ -112,7 +136,8 @@ impl Generation {
         let tables = Table::ALL.map(|table| (table.name(), options::of_table(table, &rocks)));
         let db = DB::open_cf_with_opts(&rocks, &path, tables).map_err(StorageError::rocks("open", &path))?;
         let folder = Folder { path, doomed: AtomicBool::new(false) };
-        let generation = Self { db, folder, number, first: RwLock::default() };
+        let keyring = keyring.clone();
+        let generation = Self { db, folder, number, keyring, first: RwLock::default() };
         generation.begin_at(generation.position()?.first);
         Ok(Arc::new(generation))
     }
@@ -130,6 +155,11 @@ impl Generation {
     /// RocksDB itself, for what only it can do.
     pub fn db(&self) -> &DB {
         &self.db
+    }
+
+    /// The keys of its values.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// Lets the folder go with the last user.
@@ -162,9 +192,28 @@ impl Generation {
         Ok(())
     }
 
-    /// A value as it is stored.
-    pub fn value(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
-        self.db.get_pinned_cf(self.table(table), key).map_err(StorageError::rocks("read", self.path()))
+    /// A value.
+    pub fn value(&self, table: Table, key: &[u8]) -> Result<Option<Value<'_>>, StorageError> {
+        let stored = self.db.get_pinned_cf(self.table(table), key);
+        let Some(stored) = stored.map_err(StorageError::rocks("read", self.path()))? else { return Ok(None) };
+        let opened = match self.opened(table, key, &stored)? {
+            Cow::Owned(opened) => Some(opened),
+            Cow::Borrowed(_) => None,
+        };
+        Ok(Some(opened.map_or(Value::Stored(stored), Value::Opened)))
+    }
+
+    /// A value as it was before it was sealed, if its table's values are.
+    pub fn opened<'v>(
+        &self,
+        table: Table,
+        key: &[u8],
+        stored: &'v [u8],
+    ) -> Result<Cow<'v, [u8]>, StorageError> {
+        if !table.is_sealed() {
+            return Ok(Cow::Borrowed(stored));
+        }
+        self.keyring.open_value(table.name(), &table.place(key), stored)
     }
 
     /// A row.
@@ -172,7 +221,7 @@ impl Generation {
         self.value(R::TABLE, key)?.map(|value| R::from_value(&value)).transpose()
     }
 
-    /// The rows of a table from a key on, in order: keys and values as they are stored.
+    /// The rows of a table from a key on, in order.
     pub fn rows_from<'a>(
         &'a self,
         table: Table,
@@ -192,7 +241,14 @@ impl Generation {
     ) -> impl Iterator<Item = RawRow> + use<'a> {
         let start = IteratorMode::From(from, Direction::Forward);
         let rows = self.db.iterator_cf_opt(self.table(table), options, start);
-        rows.map(|row| row.map_err(StorageError::rocks("read", self.path())))
+        rows.map(move |row| {
+            let (key, stored) = row.map_err(StorageError::rocks("read", self.path()))?;
+            let opened = match self.opened(table, &key, &stored)? {
+                Cow::Owned(opened) => Some(opened.into_boxed_slice()),
+                Cow::Borrowed(_) => None,
+            };
+            Ok((key, opened.unwrap_or(stored)))
+        })
     }
 
     /// The rows of the holders of an alias, in order. That there are none, which is usual for the number of a new paper,

@@ -52,7 +52,7 @@ impl StateStore {
         reached(Failpoint::InstallLinked);
         files::rename(&tmp, &folder)?;
         reached(Failpoint::InstallNamed);
-        let new = Generation::open(&state, number, &self.0.rocks, false)?;
+        let new = Generation::open(&state, number, &self.0.rocks, &self.options().keyring, false)?;
         let position = new.position()?;
         if Some(position.to_applied()) != snapshot.manifest().applied {
             new.doom();

@@ -9,6 +9,7 @@ use super::generation::{self, Generation};
 use super::snapshot::{self, Snapshot};
 use super::{AppliedMark, Inner, Live, StateObserver, StateOptions, StateStore, files, options};
 use crate::storage::error::StorageError;
+use crate::storage::sealing::Keyring;
 
 impl StateStore {
     /// Opens the state in a data folder, or makes an empty one. Removes what an interrupted snapshot, transfer or
@@ -29,9 +30,9 @@ impl StateStore {
         }
         files::sync_folder(data_folder)?;
         let rocks = options::rocks(options);
-        let generation = open_generation(&state, &rocks)?;
+        let generation = open_generation(&state, &rocks, &options.keyring)?;
         let live = Live { position: generation.position()?.into(), generation };
-        let newest = newest_snapshot(&snapshots)?;
+        let newest = newest_snapshot(&snapshots, &options.keyring)?;
         let store = Self(Arc::new(Inner {
             folder: data_folder.to_owned(),
             options: options.clone(),
@@ -53,19 +54,23 @@ impl StateStore {
 }
 
 /// The live generation, the first if there is none; all others go.
-fn open_generation(state: &Path, rocks: &rocksdb::Options) -> Result<Arc<Generation>, StorageError> {
+fn open_generation(
+    state: &Path,
+    rocks: &rocksdb::Options,
+    keyring: &Arc<Keyring>,
+) -> Result<Arc<Generation>, StorageError> {
     let current = generation::read_current(state)?;
     generation::remove_stale(state, current)?;
     if let Some(number) = current {
-        return Generation::open(state, number, rocks, false);
+        return Generation::open(state, number, rocks, keyring, false);
     }
-    let first = Generation::open(state, 1, rocks, true)?;
+    let first = Generation::open(state, 1, rocks, keyring, true)?;
     generation::write_current(state, 1)?;
     Ok(first)
 }
 
 /// The newest of the complete snapshots; all others go.
-fn newest_snapshot(snapshots: &Path) -> Result<Option<Snapshot>, StorageError> {
+fn newest_snapshot(snapshots: &Path, keyring: &Arc<Keyring>) -> Result<Option<Snapshot>, StorageError> {
     let mut newest: Option<Snapshot> = None;
     for name in files::names(snapshots)? {
         let folder = snapshots.join(name);
@@ -73,7 +78,7 @@ fn newest_snapshot(snapshots: &Path) -> Result<Option<Snapshot>, StorageError> {
             files::remove_folder(&folder)?;
             continue;
         }
-        let found = Snapshot::load(folder)?;
+        let found = Snapshot::load(folder, keyring.clone())?;
         let (keep, go) = match newest.take() {
             Some(other) if other.index() > found.index() => (other, Some(found)),
             other => (found, other),

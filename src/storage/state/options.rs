@@ -19,14 +19,16 @@
 //! and cost each read more. The rows of the other tables are too short and too random for a dictionary: aliases took 59.9
 //! bytes a person without one and 61.1 with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rocksdb::{BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform};
 
 use super::tables::{Table, shared_part};
+use crate::storage::sealing::Keyring;
 
 /// Settings of the state store. All sizes are in bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StateOptions {
     /// Memory for blocks of the tables that were read, indexes and filters included. Default 256 MiB.
     pub block_cache_bytes: usize,
@@ -40,6 +42,8 @@ pub struct StateOptions {
     pub background_jobs: i32,
     /// The largest snapshot this node accepts from another, all files together. Default 4 TiB.
     pub max_snapshot_bytes: u64,
+    /// The keys of its values. Default: none.
+    pub keyring: Arc<Keyring>,
 }
 
 impl Default for StateOptions {
@@ -50,6 +54,7 @@ impl Default for StateOptions {
             max_open_files: 512,
             background_jobs: 2,
             max_snapshot_bytes: 4 << 40,
+            keyring: Arc::default(),
         }
     }
 }

@@ -7,13 +7,16 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fmt, fs, io, mem};
 
 use super::snapshot::{MANIFEST, Snapshot, read_manifest, write_manifest};
 use super::{StateStore, files, locked};
 use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::SnapshotManifest;
 use crate::storage::error::StorageError;
+
+/// The most keys that may come with a snapshot.
+const KEYS_MAX: usize = 1 << 16;
 
 /// The most files a snapshot may have.
 const FILES_MAX: usize = 1 << 20;
@@ -66,11 +69,14 @@ pub struct Incoming {
 
 impl Incoming {
     /// Begins a transfer or goes on with an earlier one of the same manifest. Takes the place of any other.
-    pub(super) fn new(store: StateStore, manifest: SnapshotManifest) -> Result<Self, ReceiveError> {
+    pub(super) fn new(store: StateStore, mut manifest: SnapshotManifest) -> Result<Self, ReceiveError> {
         check(&manifest, store.options().max_snapshot_bytes).map_err(ReceiveError::Refused)?;
         if store.snapshots_folder().join(&manifest.id).exists() {
             return Err(ReceiveError::Refused("this node has it already".to_owned()));
         }
+        // First of all and for good: whatever becomes of the transfer, no value may be here without its key. And never beside
+        // the files: the manifest that is kept is in the clear.
+        store.options().keyring.adopt(&mem::take(&mut manifest.keys))?;
         let turn = {
             let mut turn = locked(store.incoming_turn());
             *turn += 1;
@@ -149,7 +155,7 @@ impl Incoming {
         files::rename(&self.folder, &folder)?;
         files::sync_folder(&store.incoming_folder())?;
         reached(Failpoint::ReceiveNamed);
-        Ok(Snapshot::new(self.manifest.clone(), folder))
+        Ok(Snapshot::new(self.manifest.clone(), folder, store.options().keyring.clone()))
     }
 
     /// Syncs a file and reads it back; one that is not as the manifest says is deleted.
@@ -222,6 +228,9 @@ pub(super) fn check(manifest: &SnapshotManifest, bytes_max: u64) -> Result<(), S
     if manifest.files.is_empty() || manifest.files.len() > FILES_MAX {
         return Err(format!("it has {} files, and may have 1 to {FILES_MAX}", manifest.files.len()));
     }
+    if manifest.keys.len() > KEYS_MAX {
+        return Err(format!("it comes with {} keys, and may with {KEYS_MAX}", manifest.keys.len()));
+    }
     let mut names: Vec<_> = manifest.files.iter().map(|file| file.name.as_str()).collect();
     if let Some(name) = names.iter().find(|name| !plain(name) || **name == MANIFEST) {
         return Err(format!("{name:?} may not be the name of a file"));
@@ -256,6 +265,7 @@ mod tests {
             id: id.to_owned(),
             applied: Some(applied),
             files: names.iter().map(file).collect(),
+            keys: Vec::new(),
         }
     }
 

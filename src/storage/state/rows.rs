@@ -5,7 +5,8 @@
 //! row              = table u8 | 1 put, 0 delete | key length u32 | key | value length u32 | value
 //! ```
 //!
-//! in the order in which the entry writes them; numbers are big endian. The position's rows are left out: the hash
+//! in the order in which the entry writes them; numbers are big endian. Values go into it in the clear, and are sealed
+//! for the disk afterwards: nodes with different keys have one hash. The position's rows are left out: the hash
 //! itself is in one of them.
 //!
 //! RocksDB gets the rows of a call in the order of their keys, and of rows with one key the last alone: what the tables
@@ -18,11 +19,13 @@ use super::generation::Generation;
 use super::position::Position;
 use super::tables::{APPLIED_KEY, MEMBERSHIP_KEY, Row, Table};
 use crate::proto::store::LogId;
+use crate::storage::sealing::Keyring;
 
 /// What will be written, under construction.
 pub(super) struct Rows<'a> {
     /// By number of the table; the first is none's.
     tables: [&'a ColumnFamily; Table::ALL.len() + 1],
+    keyring: &'a Keyring,
     /// In the order in which they were written.
     rows: Vec<Pending>,
     /// Keys and values of the rows.
@@ -51,7 +54,8 @@ impl<'a> Rows<'a> {
         for table in Table::ALL {
             tables[table as usize] = generation.table(table);
         }
-        Self { tables, rows: Vec::new(), bytes: Vec::new(), hash: Sha256::new() }
+        let keyring = generation.keyring();
+        Self { tables, keyring, rows: Vec::new(), bytes: Vec::new(), hash: Sha256::new() }
     }
 
     /// How much it has come to: of each row also its kind, its table and two lengths.
@@ -110,10 +114,11 @@ impl<'a> Rows<'a> {
 
     /// The batch, with the position that it leads to.
     pub fn finish(self, before: &Position, after: &Position) -> WriteBatch {
-        let Self { tables, mut rows, bytes, .. } = self;
+        let Self { tables, keyring, mut rows, bytes, .. } = self;
         // Rows with one key keep their order.
         rows.sort_by(|one, other| (one.table, one.key(&bytes)).cmp(&(other.table, other.key(&bytes))));
         let mut batch = WriteBatch::with_capacity_bytes(bytes.len() + 16 * rows.len() + 512);
+        let mut sealed = Vec::new();
         for (position, row) in rows.iter().enumerate() {
             let key = row.key(&bytes);
             let again = |next: &Pending| next.table == row.table && next.key(&bytes) == key;
@@ -122,6 +127,11 @@ impl<'a> Rows<'a> {
             }
             let table = tables[row.table as usize];
             match row.value_end {
+                Some(end) if keyring.seals() && row.table.is_sealed() => {
+                    sealed.clear();
+                    keyring.seal_onto(&row.table.place(key), &bytes[row.key_end..end], &mut sealed);
+                    batch.put_cf(table, key, &sealed);
+                }
                 Some(end) => batch.put_cf(table, key, &bytes[row.key_end..end]),
                 None => batch.delete_cf(table, key),
             }

@@ -26,6 +26,7 @@ use crate::failpoint::{Failpoint, reached};
 use crate::proto::store::{SnapshotFile, SnapshotManifest};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
+use crate::storage::sealing::Keyring;
 
 /// The file that lists the others.
 pub(super) const MANIFEST: &str = "MANIFEST.dancu";
@@ -37,6 +38,8 @@ pub struct Snapshot(Arc<Held>);
 struct Held {
     manifest: SnapshotManifest,
     folder: PathBuf,
+    /// With the keys of what its files hold.
+    keyring: Arc<Keyring>,
     /// False when the files go with the last handle.
     keep: AtomicBool,
 }
@@ -53,15 +56,15 @@ impl Drop for Held {
 
 impl Snapshot {
     /// Files that go with the last handle, unless the store takes them as its newest snapshot.
-    pub(super) fn new(manifest: SnapshotManifest, folder: PathBuf) -> Self {
-        Self(Arc::new(Held { manifest, folder, keep: AtomicBool::new(false) }))
+    pub(super) fn new(manifest: SnapshotManifest, folder: PathBuf, keyring: Arc<Keyring>) -> Self {
+        Self(Arc::new(Held { manifest, folder, keyring, keep: AtomicBool::new(false) }))
     }
 
     /// The snapshot in a folder under its final name.
     ///
     /// # Errors
     /// `Corrupt` when files are missing, cut or damaged as far as that shows without reading them all.
-    pub(super) fn load(folder: PathBuf) -> Result<Self, StorageError> {
+    pub(super) fn load(folder: PathBuf, keyring: Arc<Keyring>) -> Result<Self, StorageError> {
         let damaged =
             |detail: String| StorageError::corrupt(format!("snapshot {}", folder.display()), detail);
         let manifest = read_manifest(&folder)?.ok_or_else(|| damaged(format!("it has no {MANIFEST}")))?;
@@ -74,12 +77,18 @@ impl Snapshot {
                 )));
             }
         }
-        let snapshot = Self::new(manifest, folder);
+        let snapshot = Self::new(manifest, folder, keyring);
         snapshot.keep(true);
         Ok(snapshot)
     }
 
-    /// What it holds: the state and the files.
+    /// The manifest for the node that it is sent to: with the keys that open what the files hold. Those that came to this
+    /// node with a snapshot of another one are among them, for its values are in the files as they came.
+    pub fn offer(&self) -> SnapshotManifest {
+        SnapshotManifest { keys: self.0.keyring.to_send(), ..self.0.manifest.clone() }
+    }
+
+    /// What it holds: the state and the files, without keys.
     pub fn manifest(&self) -> &SnapshotManifest {
         &self.0.manifest
     }
@@ -165,12 +174,12 @@ impl Frozen {
         }
         reached(Failpoint::SnapshotListed);
         let applied = Some(self.position.to_applied());
-        let manifest = SnapshotManifest { id: self.id.clone(), applied, files: listed };
+        let manifest = SnapshotManifest { id: self.id.clone(), applied, files: listed, keys: Vec::new() };
         write_manifest(&self.folder, &manifest)?;
         let folder = self.store.snapshots_folder().join(&self.id);
         files::rename(&self.folder, &folder)?;
         reached(Failpoint::SnapshotNamed);
-        let snapshot = Snapshot::new(manifest, folder);
+        let snapshot = Snapshot::new(manifest, folder, self.store.options().keyring.clone());
         self.store.publish(&snapshot);
         Ok(snapshot)
     }

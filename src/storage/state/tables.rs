@@ -1,6 +1,7 @@
 //! The tables of the state machine: their names, keys and values.
 //!
-//! Every value is a format byte and protobuf (`storage::codec`); the exceptions are empty values, where the key says
+//! Every value is a format byte and protobuf (`storage::codec`), and that of some tables is sealed as it goes to the disk
+//! (`storage::sealing`); the exceptions are empty values, where the key says
 //! it all. Numbers in keys are big endian, so that RocksDB's byte order is their order.
 
 use prost::Message;
@@ -13,6 +14,7 @@ use crate::proto::store::{
 };
 use crate::storage::codec;
 use crate::storage::error::StorageError;
+use crate::storage::sealing::Place;
 
 /// A table: one column family of RocksDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +81,17 @@ impl Table {
             Self::Policy => "policy",
             Self::Meta => "meta",
         }
+    }
+
+    /// Whether its values are sealed where there is a key to seal them with. Those of the other tables tell no more than
+    /// their keys, which cannot be.
+    pub fn is_sealed(self) -> bool {
+        matches!(self, Self::Person | Self::History | Self::Request | Self::Policy)
+    }
+
+    /// What the value of a row is bound to.
+    pub fn place(self, key: &[u8]) -> Place {
+        Place::row(self as u8, key)
     }
 
     /// How an error names one of its rows: without the key, which may be a citizen's number.

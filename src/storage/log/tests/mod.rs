@@ -4,6 +4,7 @@ mod basic;
 mod damage;
 mod faults;
 mod random;
+mod sealed;
 
 use std::fs;
 use std::io;

@@ -4,6 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::storage::sealing::tests::sealed;
 
 /// What the log must hold.
 #[derive(Default)]
@@ -58,6 +59,7 @@ impl Run {
             queue_bytes: random.random_range(1..20_000),
             batch_bytes: random.random_range(1..10_000),
             batch_ops: random.random_range(1..10),
+            keyring: if random.random_ratio(1, 2) { sealed(root.path(), 1) } else { Arc::default() },
         };
         let log = Some(LogStore::open(&data, &options, Arc::new(())).unwrap());
         Self { log, root, data, random, model: Model::default(), crashes: 0, options }

@@ -8,6 +8,7 @@ mod install;
 mod merges;
 mod property;
 mod requests;
+mod sealed;
 mod size;
 mod snapshots;
 
