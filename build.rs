@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use prost::Message;
 
-/// Messages whose `Debug` would print a citizen's data, or a key: theirs is written by hand in `src/proto.rs`.
+/// Messages whose `Debug` would print a citizen's data, or a secret: theirs is written by hand in `src/proto.rs`.
 const PERSONAL: &[&str] = &[
     ".dancu.registry.v1.Person",
     ".dancu.registry.v1.PersonName",
@@ -34,6 +34,9 @@ const PERSONAL: &[&str] = &[
     ".dancu.registry.v1.ResolveIdentifierRequest",
     ".dancu.registry.v1.ResolveIdentifierResponse",
     ".dancu.registry.v1.VerifyCredentialResponse",
+    ".dancu.registry.v1.Receipt",
+    ".dancu.registry.v1.VerifyReceiptRequest",
+    ".dancu.store.v1.ReceiptKeyFile",
     ".dancu.registry.v1.HouseholdMember",
     ".dancu.registry.v1.ReadHouseholdResponse",
     ".dancu.store.v1.DataKey",

@@ -10,6 +10,7 @@
 //! request   messages from clients, page tokens            validation is sure; a token is one that a search gave
 //! text      names, dates, numbers, the configuration      normal forms are final; the configuration as written
 //! import    CSV, NDJSON, mappings                         every row is a person or an error; JSON there and back
+//! receipt   receipts, sets of keys                        nobody's signature is taken; keys as written
 //! ```
 //!
 //! A target panics when a property is broken; an error of the decoder is an answer like any other. The tests below run
@@ -25,19 +26,20 @@ use crate::config::NodeConfig;
 use crate::config::sample::render;
 use crate::domain::{date, identifier, text, validate};
 use crate::proto::{cluster, peer, registry, store};
-use crate::{raft, service, storage};
+use crate::{raft, receipt, service, storage};
 
 /// Decodes an input, and panics when a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// What is fuzzed, by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("log", of_log),
     ("state", of_state),
     ("peer", of_peer),
     ("request", of_request),
     ("text", of_text),
     ("import", of_import),
+    ("receipt", of_receipt),
 ];
 
 /// Gives an input to a target.
@@ -175,6 +177,13 @@ fn of_import(input: &[u8]) {
         (0, bytes) => import::csv(bytes),
         (1, bytes) => import::line(bytes),
         (_, bytes) => import::mapping(&String::from_utf8_lossy(bytes)),
+    }
+}
+
+fn of_receipt(input: &[u8]) {
+    match split(input, 2) {
+        (0, bytes) => receipt::fuzz::receipt(&String::from_utf8_lossy(bytes)),
+        (_, bytes) => receipt::fuzz::key_set(bytes),
     }
 }
 

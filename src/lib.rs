@@ -9,6 +9,7 @@
 //!         http      metrics, health
 //!         client    the typed client: goes on at another node, retries safely
 //!         raft      consensus: the only folder that names openraft
+//!         receipt   signed answers to verifications, and checking them
 //!         audit     the record of every access: logs, Merkle trees, proofs
 //!         storage   disk: the only folder that names rocksdb
 //!         domain    the rules of the register: pure, no clock, no random, no disk
@@ -32,6 +33,7 @@ pub mod metrics;
 mod pace;
 pub mod proto;
 pub mod raft;
+pub mod receipt;
 pub mod service;
 #[cfg(test)]
 mod simulated;

@@ -62,6 +62,11 @@ pub enum Command {
         #[command(flatten)]
         connect: Connect,
     },
+    /// Have the node asked sign receipts with a new key; those signed before stay valid
+    RotateReceiptKey {
+        #[command(flatten)]
+        connect: Connect,
+    },
     /// Hash all that the node asked holds: equal on every node at one revision
     Digest {
         #[command(flatten)]
@@ -115,6 +120,13 @@ pub async fn run(command: Command, output: &Output) -> Result<ExitCode, Failure>
         Command::Snapshot { connect } => {
             let index = connect.client()?.trigger_snapshot().await?;
             output.result(|| json!({ "snapshot_index": index }), || format!("snapshot at index {index}"))?;
+        }
+        Command::RotateReceiptKey { connect } => {
+            let new = connect.client()?.rotate_receipt_key().await?;
+            output.result(
+                || json!({ "node_id": new.node_id, "kid": new.kid, "since_ms": new.since_ms }),
+                || format!("node {} signs receipts with the key {} now", new.node_id, new.kid),
+            )?;
         }
         Command::Digest { connect, at_least } => {
             let digest = connect.client()?.digest(at_least).await?;

@@ -11,7 +11,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         &["person", "event", "uin", "credential", "eid", "household", "attributes", "procedures", "unit"],
     ),
     ("Who may ask, and who did", &["policy", "consent", "audit"]),
-    ("Verification: exit code 0 when it is so, 1 when not", &["verify", "link"]),
+    ("Verification: exit code 0 when it is so, 1 when not", &["verify", "link", "receipt"]),
 ];
 
 /// The command line with its commands listed in groups; one that no group names comes last.

@@ -7,11 +7,13 @@
 //! cluster    for operators                   verify     claims about one person
 //! certs      certificates of nodes           audit      who saw whom, and proofs of it
 //! bench      load, and what it cost          unit       administrative units
+//!                                            receipt    signed answers, checked offline
 //!
 //! help       `dancu --help` in groups        fleet      node processes, for the demo and the tests
 //! connect    options that lead to a cluster  serving    one node within this process
 //! output     text or JSON on standard output forming    a cluster of nodes on this machine
 //! failure    exit codes                      json       the JSON form of people and events
+//! fetch      a GET to a node
 //! answer     what answers have in common
 //! ```
 //!
@@ -30,6 +32,7 @@ mod consent;
 mod demo;
 mod dev;
 mod failure;
+mod fetch;
 pub mod fleet;
 pub mod forming;
 mod generate;
@@ -39,6 +42,7 @@ pub mod json;
 mod node;
 mod output;
 mod policy;
+mod receipt;
 mod register;
 mod serving;
 mod unit;
@@ -100,6 +104,9 @@ enum Command {
     /// Record what people agreed to
     #[command(subcommand)]
     Consent(consent::Command),
+    /// Check the receipt of a verification, without its cluster when the keys are at hand
+    #[command(subcommand)]
+    Receipt(Box<receipt::Command>),
     /// Look up an administrative unit, and what it became in the other edition: dancu unit 24 --edition v63 --to v34
     Unit(unit::Args),
 }
@@ -142,6 +149,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Audit(command) => audit::run(command, &output).await,
             Command::Policy(command) => policy::run(command, &output).await,
             Command::Consent(command) => consent::run(command, &output).await,
+            Command::Receipt(command) => receipt::run(*command, &output).await,
             Command::Unit(args) => unit::run(args, &output).await,
         }
     })

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +39,7 @@ impl Serving {
     /// A fault that names the port or the folder and says what to do.
     pub async fn start(mut config: NodeConfig) -> Result<Self, Failure> {
         allow_descriptors(config.limits.max_connections);
+        forbid_core_dumps();
         let clients = listen("client_listen", config.client_listen).await?;
         let http = match config.http_listen {
             Some(address) => Some(listen("http_listen", address).await?),
@@ -129,6 +131,13 @@ fn allow_descriptors(connections: usize) {
     }
 }
 
+/// A core dump would hold citizens' records and the node's keys, in a file that nobody looks after.
+fn forbid_core_dumps() {
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "a crash of this process may leave citizens' records in a core dump");
+    }
+}
+
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::Fault(format!(
@@ -158,6 +167,13 @@ impl StatusSource for Source {
     fn status_json(&self) -> serde_json::Value {
         let status = self.0.status();
         node_json(&status, std::slice::from_ref(&status))
+    }
+
+    fn receipt_keys(&self) -> BoxFuture<'_, Result<serde_json::Value, String>> {
+        Box::pin(async {
+            let keys = self.0.receipt_keys().await;
+            keys.map(|keys| keys.to_json()).map_err(|error| error.to_string())
+        })
     }
 }
 

@@ -10,7 +10,8 @@ use super::{Client, ClientError};
 use crate::proto::cluster::cluster_admin_client::ClusterAdminClient;
 use crate::proto::cluster::{
     AddNodeRequest, DigestRequest, DigestResponse, InitRequest, InitResponse, Member, PromoteRequest,
-    RemoveNodeRequest, StatusRequest, StatusResponse, TransferLeadershipRequest, TriggerSnapshotRequest,
+    RemoveNodeRequest, RotateReceiptKeyRequest, RotateReceiptKeyResponse, StatusRequest, StatusResponse,
+    TransferLeadershipRequest, TriggerSnapshotRequest,
 };
 
 /// Makes the future of one attempt.
@@ -86,6 +87,14 @@ impl Client {
     /// `DEADLINE` when the node does not reach the revision in time.
     pub async fn digest(&self, at_least_revision: u64) -> Result<DigestResponse, ClientError> {
         self.operate(Kind::LongRead, DigestRequest { at_least_revision }, send!(digest)).await
+    }
+
+    /// Has the node asked sign receipts with a new key.
+    ///
+    /// # Errors
+    /// `CLUSTER_STATE` when it signs none; an unknown outcome when the answer was lost.
+    pub async fn rotate_receipt_key(&self) -> Result<RotateReceiptKeyResponse, ClientError> {
+        self.operate(Kind::Once, RotateReceiptKeyRequest {}, send!(rotate_receipt_key)).await
     }
 
     /// Learns the client addresses of all members from any node, so that calls go on when the nodes given at first

@@ -7,7 +7,7 @@ use crate::proto::registry::{
     BatchVerifyRequest, BatchVerifyResponse, ReadOptions, ResolveIdentifierRequest,
     ResolveIdentifierResponse, Subject, VerifyCredentialRequest, VerifyCredentialResponse,
     VerifyHouseholdRequest, VerifyHouseholdResponse, VerifyIdentifierLinkRequest,
-    VerifyIdentifierLinkResponse, VerifyRequest, VerifyResponse,
+    VerifyIdentifierLinkResponse, VerifyReceiptRequest, VerifyReceiptResponse, VerifyRequest, VerifyResponse,
 };
 
 impl Client {
@@ -20,9 +20,32 @@ impl Client {
         subject: Subject,
         options: ReadOptions,
     ) -> Result<VerifyResponse, ClientError> {
-        let request =
-            VerifyRequest { context: Some(self.context()), subject: Some(subject), options: Some(options) };
+        let (context, subject, options) = (Some(self.context()), Some(subject), Some(options));
+        let request = VerifyRequest { context, subject, options, receipt: false };
         self.call(Kind::Read, request, send!(self, VerificationClient.verify)).await
+    }
+
+    /// The same, with a signed receipt of the answer.
+    ///
+    /// # Errors
+    /// As [`Client::read`]; `RECEIPT_UNAVAILABLE` when none of the nodes signs any.
+    pub async fn verify_with_receipt(
+        &self,
+        subject: Subject,
+        options: ReadOptions,
+    ) -> Result<VerifyResponse, ClientError> {
+        let (context, subject, options) = (Some(self.context()), Some(subject), Some(options));
+        let request = VerifyRequest { context, subject, options, receipt: true };
+        self.call(Kind::Read, request, send!(self, VerificationClient.verify)).await
+    }
+
+    /// Asks whether a receipt is genuine: a JWS alone, or with disclosures as "JWS~DISCLOSURE~".
+    ///
+    /// # Errors
+    /// When no node answers; what is no receipt is a verdict.
+    pub async fn verify_receipt(&self, receipt: String) -> Result<VerifyReceiptResponse, ClientError> {
+        let request = VerifyReceiptRequest { receipt };
+        self.call(Kind::Read, request, send!(self, VerificationClient.verify_receipt)).await
     }
 
     /// Checks claims about 1 to 1,000 people at one revision, in the order of the subjects.

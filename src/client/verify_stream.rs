@@ -50,7 +50,7 @@ impl VerifySession {
         options: ReadOptions,
     ) -> Result<Vec<VerifyStreamResponse>, ClientError> {
         let (context, subject, options) = (Some(self.client.context()), Some(subject), Some(options));
-        let request = Some(VerifyRequest { context, subject, options });
+        let request = Some(VerifyRequest { context, subject, options, receipt: false });
         self.push(VerifyStreamRequest { sequence: self.next_number(), request }).await
     }
 }

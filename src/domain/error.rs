@@ -85,11 +85,14 @@ pub fn status_code(reason: ErrorReason) -> Code {
         | R::IdCancelled
         | R::PersonInactive
         | R::EidLocked
+        | R::ReceiptKeyRefused
         | R::EventConflict => Code::FailedPrecondition,
         R::RevisionConflict | R::BatchAborted => Code::Aborted,
         R::RevisionFuture | R::RevisionCompacted => Code::OutOfRange,
         R::Overloaded | R::IdSpaceExhausted | R::Quota | R::GuessBudget => Code::ResourceExhausted,
-        R::NoQuorum | R::StalenessExceeded | R::NotReady | R::AuditUnavailable => Code::Unavailable,
+        R::NoQuorum | R::StalenessExceeded | R::NotReady | R::AuditUnavailable | R::ReceiptUnavailable => {
+            Code::Unavailable
+        }
         R::Deadline => Code::DeadlineExceeded,
         R::NodeFault | R::Unspecified => Code::Internal,
     }
@@ -121,7 +124,7 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(seen, 43);
+        assert_eq!(seen, 45);
     }
 
     #[test]

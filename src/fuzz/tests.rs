@@ -31,6 +31,7 @@ fn seeds(target: &str) -> Vec<(u8, Vec<u8>)> {
         "state" => (0..).zip(storage::state::fuzz::seeds()).flat_map(|(kind, many)| of(kind, many)).collect(),
         "peer" => peer_seeds(),
         "request" => request_seeds(),
+        "receipt" => receipt::fuzz::seeds(),
         "text" => {
             let names = ["Nguyễn Thị Thúy", "H’Hen Niê", "Đỗ Lý"].map(|name| name.as_bytes().to_vec());
             let date = registry::PartialDate { year: 1990, month: 2, day: 0 };

@@ -18,6 +18,11 @@ impl StatusSource for Node {
     fn status_json(&self) -> serde_json::Value {
         serde_json::json!({"name": "central-1"})
     }
+
+    fn receipt_keys(&self) -> BoxFuture<'_, Result<serde_json::Value, String>> {
+        let keys = self.ready().map(|()| serde_json::json!({"keys": []}));
+        Box::pin(std::future::ready(keys))
+    }
 }
 
 /// The whole answer to one GET, headers included.
@@ -47,11 +52,14 @@ async fn http_answers_every_path_and_stops_when_told() {
         not_ready.starts_with("HTTP/1.1 503") && not_ready.ends_with("no leader is known\n"),
         "{not_ready}"
     );
+    assert!(get(address, "/.well-known/jwks.json").await.starts_with("HTTP/1.1 503"));
     // A node that cannot serve is still alive: restarting it would not help.
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     *node.0.lock().unwrap() = Ok(());
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
     assert!(get(address, "/status").await.ends_with("{\"name\":\"central-1\"}"));
+    let keys = get(address, "/.well-known/jwks.json").await;
+    assert!(keys.contains("application/jwk-set+json") && keys.ends_with("{\"keys\":[]}"), "{keys}");
     assert!(get(address, "/").await.contains("/readyz"));
     assert!(get(address, "/else").await.starts_with("HTTP/1.1 404"));
 

@@ -24,6 +24,7 @@
 //! | `proposer` | the queue in front of the leader's log |
 //! | `retention` | the leader's part in compaction of the history |
 //! | `trail` | checkpoints of the audit log |
+//! | `receipts` | the key with which this node signs receipts |
 //! | `admin` | forming a cluster, changing its members |
 //! | `log_storage`, `state_machine` | the stores as openraft sees them |
 //! | `peer` | what nodes say to each other |
@@ -57,6 +58,7 @@ mod observer;
 pub mod peer;
 mod proposer;
 mod read;
+mod receipts;
 mod replica;
 mod retention;
 mod state_machine;

@@ -32,13 +32,18 @@ use crate::raft::error::Error;
 use crate::raft::leader;
 use crate::raft::peer::server;
 use crate::raft::read::{ReadMode, Reading};
+use crate::raft::receipts;
 use crate::raft::replica::Replica;
 use crate::raft::status;
 use crate::raft::trail;
+use crate::receipt::{KeySet, Keyring};
 use crate::storage::data_dir::{DataDir, Identity};
 use crate::storage::sealing::Masters;
 use crate::storage::state::Digest;
 use crate::tls::{Circle, Holder, Tls, warn_of_plaintext};
+
+/// How often a snapshot is asked for until there is one.
+const SNAPSHOT_ASKED: Duration = Duration::from_millis(500);
 
 /// How long a stopping leader waits for its successor.
 const HAND_OVER: Duration = Duration::from_secs(3);
@@ -244,6 +249,31 @@ impl Node {
         self.replica.get().and_then(|replica| replica.audit.as_ref())
     }
 
+    /// What signs receipts: nothing while the node waits, or where accesses are not recorded.
+    pub fn receipts(&self) -> Option<&Arc<Keyring>> {
+        self.replica.get().and_then(|replica| replica.receipts.as_ref())
+    }
+
+    /// The public keys of all receipts of this cluster, as far as this node has applied them: the set to be published.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while it waits for a cluster; [`Error::Fault`] when the disk fails.
+    pub async fn receipt_keys(&self) -> Result<KeySet, Error> {
+        let replica = self.replica()?;
+        let (state, cluster_id) = (replica.state.clone(), replica.identity.cluster_id.clone());
+        let read = machine::blocking(move || state.receipt_keys()).await;
+        let rows = read.map_err(|e| Error::Fault(e.to_string()))?.map_err(|e| Error::Fault(e.to_string()))?;
+        Ok(KeySet::of(cluster_id, rows))
+    }
+
+    /// Has this node sign receipts with a new key; see [`receipts::rotate`].
+    ///
+    /// # Errors
+    /// See [`receipts::rotate`].
+    pub async fn rotate_receipt_key(&self, deadline: Instant) -> Result<(String, u64), Error> {
+        receipts::rotate(self.replica()?, deadline).await
+    }
+
     /// The newest checkpoint of a node's audit log that the cluster agreed on. Of this node's own one is made now, by
     /// `deadline`, when there are records that none covers.
     ///
@@ -372,16 +402,20 @@ impl Node {
     pub async fn trigger_snapshot(&self, deadline: Instant) -> Result<u64, Error> {
         let replica = self.replica()?;
         let wanted = replica.state.applied().log_id.map_or(0, |log_id| log_id.index);
-        replica.raft.trigger().snapshot().await.map_err(|fatal| Error::Fault(fatal.to_string()))?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let wait = replica.raft.wait(Some(left));
-        let built = wait.metrics(
-            |metrics| metrics.snapshot.is_some_and(|log_id| log_id.index >= wanted),
-            "a snapshot of everything applied",
-        );
-        match built.await {
-            Ok(metrics) => Ok(metrics.snapshot.map_or(0, |log_id| log_id.index)),
-            Err(_) => Err(Error::Deadline("the snapshot is still being built".to_owned())),
+        loop {
+            // Asked again: while one is being built that began before, Raft begins no other and forgets that it was asked.
+            replica.raft.trigger().snapshot().await.map_err(|fatal| Error::Fault(fatal.to_string()))?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = replica.raft.wait(Some(left.min(SNAPSHOT_ASKED)));
+            let built = wait.metrics(
+                |metrics| metrics.snapshot.is_some_and(|log_id| log_id.index >= wanted),
+                "a snapshot of everything applied",
+            );
+            match built.await {
+                Ok(metrics) => return Ok(metrics.snapshot.map_or(0, |log_id| log_id.index)),
+                Err(_) if left > SNAPSHOT_ASKED => {}
+                Err(_) => return Err(Error::Deadline("the snapshot is still being built".to_owned())),
+            }
         }
     }
 

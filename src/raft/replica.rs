@@ -25,14 +25,16 @@ use crate::raft::peer::channel::Me;
 use crate::raft::peer::client::PeerCalls;
 use crate::raft::peer::network::NetworkFactory;
 use crate::raft::proposer::{Proposer, now_ms};
+use crate::raft::receipts;
 use crate::raft::retention;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::status;
 use crate::raft::trail;
 use crate::raft::types::Raft;
+use crate::receipt::Keyring;
 use crate::storage::data_dir::Identity;
 use crate::storage::log::{LogOptions, LogStore};
-use crate::storage::sealing::{Keyring, Masters};
+use crate::storage::sealing::{self, Masters};
 use crate::storage::state::{StateOptions, StateStore};
 use crate::tls::Tls;
 
@@ -66,12 +68,16 @@ pub struct Replica {
     pub barrier: Barrier,
     /// The record of accesses; nothing when it is off.
     pub audit: Option<Arc<Audit>>,
+    /// What it signs receipts with; nothing where accesses are not recorded, which is what a receipt rests on.
+    pub receipts: Option<Arc<Keyring>>,
     /// Set once this node may no longer answer.
     pub fault: Fault,
     /// Held while a node is added.
     pub adding: tokio::sync::Mutex<()>,
     /// Held while the other nodes' audit logs are fetched.
     pub fetching: tokio::sync::Mutex<()>,
+    /// Held while the cluster agrees on this node's receipt key.
+    pub agreeing: tokio::sync::Mutex<()>,
     told: Told,
     proposer: Proposer,
     comparisons: Mutex<Comparisons>,
@@ -93,6 +99,10 @@ impl Replica {
         let (log, state) = open_stores(config, &metrics).await?;
         fit_together(&log, &state)?;
         let audit = open_audit(config, &identity, &metrics).await?;
+        let receipts = match &audit {
+            Some(_) => receipts::open(config, &identity).await,
+            None => None,
+        };
         let raft_config = openraft_config(&config.raft, &identity).map_err(|e| e.to_string())?;
         let storage = LogStorage::new(log.clone());
         let machine = StateMachine::new(state.clone(), log.durable(), metrics.clone());
@@ -124,9 +134,11 @@ impl Replica {
             calls,
             barrier,
             audit,
+            receipts,
             fault,
             adding: tokio::sync::Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
+            agreeing: tokio::sync::Mutex::default(),
             told,
             proposer,
             comparisons: Mutex::default(),
@@ -135,6 +147,7 @@ impl Replica {
         tokio::spawn(watch_over(Arc::downgrade(&replica)));
         retention::start(&replica, config.history.retention_ms);
         trail::start(&replica, &config.audit);
+        receipts::start(&replica);
         Ok(replica)
     }
 
@@ -304,10 +317,10 @@ async fn open_stores(config: &NodeConfig, metrics: &Arc<Metrics>) -> Result<(Log
     opening.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
 }
 
-async fn open_keyring(config: &NodeConfig) -> Result<Arc<Keyring>, String> {
+async fn open_keyring(config: &NodeConfig) -> Result<Arc<sealing::Keyring>, String> {
     let (folder, settings) = (config.data_dir.clone(), config.encryption.clone());
     let opening = machine::blocking(move || {
-        Keyring::open(&folder, Masters::of(&settings)?, settings.data_key_days, now_ms())
+        sealing::Keyring::open(&folder, Masters::of(&settings)?, settings.data_key_days, now_ms())
     });
     let keyring = opening.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
     if !keyring.seals() {

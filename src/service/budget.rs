@@ -3,9 +3,12 @@
 //! Both are replicated, so that it does not matter which node is asked. Wrong claims are counted before the verdicts leave,
 //! in one command for an answer; right ones cost nothing. Calls are reserved in blocks, so that most cost nothing either: a
 //! node that stops loses what is left of its block for the day, a hundredth of the quota at most.
+//!
+//! A node that is cut off answers stale verifications that are right. Wrong ones end in an error there, because they cannot be
+//! counted; that tells as much as an answer, so the node counts them by itself until they are ([`Uncounted`]).
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tonic::Status;
@@ -42,6 +45,49 @@ impl Quotas {
     fn of(&self, agency: &str) -> Arc<tokio::sync::Mutex<Block>> {
         let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.entry(agency.to_owned()).or_default().clone()
+    }
+}
+
+/// Wrong claims that this node has made known by an error and that the cluster has not counted yet.
+#[derive(Default)]
+pub(super) struct Uncounted(Mutex<HashMap<(String, u64), Vec<u64>>>);
+
+/// Pairs of an agency and a person for whom there are such claims. Beyond that nobody else is verified here: it takes long
+/// to get there.
+const PAIRS: usize = 200_000;
+
+impl Uncounted {
+    fn pairs(&self) -> MutexGuard<'_, HashMap<(String, u64), Vec<u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of an agency about a person; `None` when there is no room to note any.
+    fn of(&self, agency: &str, uid: u64) -> Option<Vec<u64>> {
+        let pairs = self.pairs();
+        if pairs.is_empty() {
+            return Some(Vec::new());
+        }
+        match pairs.get(&(agency.to_owned(), uid)) {
+            Some(claims) => Some(claims.clone()),
+            None => (pairs.len() < PAIRS).then(Vec::new),
+        }
+    }
+
+    /// Notes claims before they are counted.
+    fn note(&self, agency: &str, people: &[Guesses]) {
+        let mut pairs = self.pairs();
+        for person in people {
+            let claims = pairs.entry((agency.to_owned(), person.person_uid)).or_default();
+            claims.extend(&person.claims);
+            claims.sort_unstable();
+            claims.dedup();
+        }
+    }
+
+    /// All of these people are counted.
+    fn counted(&self, agency: &str, people: &[u64]) {
+        let mut pairs = self.pairs();
+        people.iter().for_each(|uid| drop(pairs.remove(&(agency.to_owned(), *uid))));
     }
 }
 
@@ -89,8 +135,11 @@ impl Call {
         let people: Vec<_> =
             wrong.0.into_iter().map(|(person_uid, claims)| Guesses { person_uid, claims }).collect();
         let charged: Vec<u64> = people.iter().map(|person| person.person_uid).collect();
+        self.uncounted().note(&agency.agency_id, &people);
         let command = own(agency, Op::ChargeGuesses(ChargeGuesses { people }));
-        match self.write_unlicensed(command).await? {
+        let reply = self.write_unlicensed(command).await?;
+        self.uncounted().counted(&agency.agency_id, &charged);
+        match reply {
             Some(Reply::Charged(Charged { refused })) => Ok(charged
                 .into_iter()
                 .zip(refused)
@@ -124,7 +173,7 @@ impl Wrong {
     /// Notes one that is no claim on an attribute.
     pub fn add(&mut self, uid: u64, digest: u64, known: &Known) {
         if known.counted && !known.row.claims.contains(&digest) {
-            self.0.entry(uid).or_default().push(digest);
+            self.0.entry(uid).or_insert_with(|| known.uncounted.clone()).push(digest);
         }
     }
 
@@ -142,7 +191,10 @@ impl Wrong {
 pub(super) struct Known {
     /// Whether its guesses are counted at all.
     counted: bool,
+    /// What the cluster has counted.
     row: GuessRow,
+    /// What this node has noted beside that: charged with the next wrong claim.
+    uncounted: Vec<u64>,
 }
 
 impl View {
@@ -153,12 +205,19 @@ impl View {
     pub fn known_of(&self, uid: u64) -> Result<Result<Known, Rejection>, Status> {
         let Some(agency) = self.licence().agency() else { return Ok(Ok(Known::default())) };
         let row = self.guesses(&agency.agency_id, uid)?.unwrap_or_default();
-        Ok(if budget::is_spent(&row, now_ms()) {
-            Err(over_budget())
-        } else {
-            let live = now_ms() < row.since_ms.saturating_add(budget::GUESS_WINDOW_MS);
-            Ok(Known { counted: true, row: if live { row } else { GuessRow::default() } })
-        })
+        if budget::is_spent(&row, now_ms()) {
+            return Ok(Err(over_budget()));
+        }
+        let live = now_ms() < row.since_ms.saturating_add(budget::GUESS_WINDOW_MS);
+        let row = if live { row } else { GuessRow::default() };
+        let Some(uncounted) = self.uncounted().of(&agency.agency_id, uid) else {
+            return Ok(Err(over_budget()));
+        };
+        let new = uncounted.iter().filter(|claim| !row.claims.contains(claim)).count();
+        if new > 0 && row.claims.len() + new > budget::guesses_of(agency) {
+            return Ok(Err(over_budget()));
+        }
+        Ok(Ok(Known { counted: true, row, uncounted }))
     }
 }
 

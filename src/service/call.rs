@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
-use super::budget::Quotas;
+use super::budget::{Quotas, Uncounted};
 use super::caller::Caller;
 use super::observe::{BATCHES, IMPORT, OTHER, VERIFY_STREAM};
 use super::read::View;
@@ -23,6 +23,7 @@ use crate::proto::registry::{
 };
 use crate::proto::store::{Command, Reply, reply};
 use crate::raft::{Error, Fault, ReadMode, Reading, StateView};
+use crate::receipt::{KeySet, Pen};
 use crate::tls::Holder;
 
 /// When a refused caller may come back: a few of the requests in flight have ended by then.
@@ -173,6 +174,11 @@ impl Call {
         &self.shared.quotas
     }
 
+    /// Wrong claims that this node has noted and the cluster has not counted yet.
+    pub(super) fn uncounted(&self) -> &Arc<Uncounted> {
+        &self.shared.uncounted
+    }
+
     /// Whether the caller is an agency that showed who it is, so that it needs a licence for what it asks.
     pub(super) fn needs_licence(&self) -> bool {
         matches!(self.caller, Caller::Known(Holder::Agency(_)))
@@ -223,6 +229,30 @@ impl Call {
     /// See [`status::failed`].
     pub(super) async fn audit_checkpoint(&self, node_id: u64) -> Result<Option<Checkpoint>, Status> {
         self.within(self.shared.node.audit_checkpoint(node_id, self.deadline)).await
+    }
+
+    /// What signs the receipt of an answer.
+    ///
+    /// # Errors
+    /// `RECEIPT_UNAVAILABLE` when this node signs none now.
+    pub(super) fn pen(&self) -> Result<Pen, Status> {
+        self.shared.node.receipts().and_then(|keyring| keyring.pen()).ok_or_else(status::unsigned)
+    }
+
+    /// The keys of all receipts of this cluster, as far as this node knows them.
+    ///
+    /// # Errors
+    /// See [`status::failed`].
+    pub(super) async fn receipt_keys(&self) -> Result<KeySet, Status> {
+        self.within(self.shared.node.receipt_keys()).await
+    }
+
+    /// Waits until this node has applied all that was agreed on before.
+    ///
+    /// # Errors
+    /// See [`status::failed`].
+    pub(super) async fn catch_up(&self) -> Result<(), Status> {
+        self.within(self.shared.node.read(ReadMode::Linearizable, self.deadline)).await.map(drop)
     }
 
     /// Fetches what the other nodes have recorded, as far as they can be reached soon, and says how much is here.

@@ -73,6 +73,7 @@ const METHODS: &[(&str, For, &[&str])] = &[
         ],
     ),
     ("UinManagement", For::Writers, &["GenerateUin", "CancelUin", "ReissueUin"]),
+    ("Verification", For::All, &["VerifyReceipt"]),
     ("UinManagement", For::All, &["CheckUinStructure"]),
     (
         "Credentials",
@@ -98,7 +99,15 @@ const METHODS: &[(&str, For, &[&str])] = &[
     (
         "ClusterAdmin",
         For::Administrators,
-        &["Init", "AddNode", "Promote", "RemoveNode", "TransferLeadership", "TriggerSnapshot"],
+        &[
+            "Init",
+            "AddNode",
+            "Promote",
+            "RemoveNode",
+            "TransferLeadership",
+            "TriggerSnapshot",
+            "RotateReceiptKey",
+        ],
     ),
     (
         "Audit",

@@ -11,8 +11,9 @@ use super::{Shared, deadline, status};
 use crate::proto::cluster::cluster_admin_server::ClusterAdmin;
 use crate::proto::cluster::{
     AddNodeRequest, AddNodeResponse, DigestRequest, DigestResponse, InitRequest, InitResponse,
-    PromoteRequest, PromoteResponse, RemoveNodeRequest, RemoveNodeResponse, StatusRequest, StatusResponse,
-    TransferLeadershipRequest, TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse,
+    PromoteRequest, PromoteResponse, RemoveNodeRequest, RemoveNodeResponse, RotateReceiptKeyRequest,
+    RotateReceiptKeyResponse, StatusRequest, StatusResponse, TransferLeadershipRequest,
+    TransferLeadershipResponse, TriggerSnapshotRequest, TriggerSnapshotResponse,
 };
 use crate::proto::peer::admin_request::Op;
 use crate::proto::peer::{AdminRequest, AdminResponse};
@@ -122,6 +123,16 @@ impl ClusterAdmin for Admin {
             persons: digest.persons,
             sha256: hex(&digest.sha256),
         }))
+    }
+
+    async fn rotate_receipt_key(
+        &self,
+        request: Request<RotateReceiptKeyRequest>,
+    ) -> Result<Response<RotateReceiptKeyResponse>, Status> {
+        let deadline = self.deadline(&request)?;
+        let node = &self.shared.node;
+        let (kid, since_ms) = within(deadline, node.rotate_receipt_key(deadline)).await?;
+        Ok(Response::new(RotateReceiptKeyResponse { node_id: node.member().node_id, kid, since_ms }))
     }
 }
 

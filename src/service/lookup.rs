@@ -57,11 +57,29 @@ impl Shared {
         F: FnOnce(Arc<Lookup>, Q) -> W,
         W: Future<Output = Result<A, Status>>,
     {
-        let call = self.admit(&request)?;
-        self.recorded(method, call, request.into_inner(), serve).await.map(Response::new)
+        self.lookup_placed(method, request, serve).await.map(|(answer, _)| Response::new(answer))
     }
 
-    /// The same for a part of a stream.
+    /// The same, with the position of the record in this node's log, for what an answer says about its own record; `None`
+    /// where nothing is recorded.
+    ///
+    /// # Errors
+    /// See [`Shared::lookup`].
+    pub(super) async fn lookup_placed<Q, A, F, W>(
+        self: &Arc<Self>,
+        method: &'static str,
+        request: Request<Q>,
+        serve: F,
+    ) -> Result<(A, Option<u64>), Status>
+    where
+        F: FnOnce(Arc<Lookup>, Q) -> W,
+        W: Future<Output = Result<A, Status>>,
+    {
+        let call = self.admit(&request)?;
+        self.recorded(method, call, request.into_inner(), serve).await
+    }
+
+    /// [`Shared::lookup_placed`] for a part of a stream.
     ///
     /// # Errors
     /// See [`Shared::admit_part`] and [`Shared::lookup`].
@@ -71,7 +89,7 @@ impl Shared {
         caller: Caller,
         request: Q,
         serve: F,
-    ) -> Result<A, Status>
+    ) -> Result<(A, Option<u64>), Status>
     where
         F: FnOnce(Arc<Lookup>, Q) -> W,
         W: Future<Output = Result<A, Status>>,
@@ -86,7 +104,7 @@ impl Shared {
         call: Call,
         request: Q,
         serve: F,
-    ) -> Result<A, Status>
+    ) -> Result<(A, Option<u64>), Status>
     where
         F: FnOnce(Arc<Lookup>, Q) -> W,
         W: Future<Output = Result<A, Status>>,
@@ -99,7 +117,7 @@ impl Shared {
         let answer = serve(lookup.clone(), request).await;
         // Looked for after the answer: a node that was taken into a cluster meanwhile may have read something. One that
         // belongs to none reads nothing and has no log.
-        let Some(audit) = self.node.audit() else { return answer };
+        let Some(audit) = self.node.audit() else { return answer.map(|answer| (answer, None)) };
         let mut record = std::mem::take(&mut *lookup.trail.record());
         method.clone_into(&mut record.method);
         record.caller = lookup.caller().name();
@@ -107,10 +125,9 @@ impl Shared {
             told_why(&mut record, refused);
         }
         match lookup.in_time(audit.record(record)).await {
-            Ok(Ok(_)) => answer,
+            Ok(Ok(position)) => answer.map(|answer| (answer, Some(position))),
             // A refusal shows nothing of anybody: when the time is over it leaves, and its record is on its way.
-            Err(_) if answer.is_err() => answer,
-            Err(late) => Err(late),
+            Err(late) => Err(answer.err().unwrap_or(late)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "an answer was withheld");
                 Err(status::unrecorded())
@@ -198,7 +215,8 @@ impl Lookup {
         if relies_on_consent && mode != ReadMode::Linearizable {
             self.call.reading(ReadMode::Linearizable).await?;
         }
-        let view = View::of(self.call.reading(mode).await?, self.trail.clone(), asker)?;
+        let reading = self.call.reading(mode).await?;
+        let view = View::of(reading, self.trail.clone(), asker, self.uncounted().clone())?;
         need(view.licence()).map_err(|refused| status::rejected(&refused))?;
         self.call.spend(view.licence().agency(), 1).await?;
         Ok(view)

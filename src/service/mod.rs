@@ -32,6 +32,7 @@
 //! |---|---|---|
 //! | largest request | `limits.max_message_bytes` | memory of one request |
 //! | connections | `limits.max_connections` | descriptors and memory; a further one is closed at once |
+//! | handshakes | 1,024 under way; the oldest gives way | silent connections keep nobody out |
 //! | requests of one agency | `limits.max_requests_of_an_agency` | none takes the whole node |
 //! | an answer nobody reads | `limits.max_unread_ms` | it stays in memory: its connection is ended |
 //! | streams on one connection | 1,024 | one client cannot take all of `limits.max_requests_in_flight` |
@@ -125,6 +126,8 @@ pub(crate) struct Shared {
     shares: Shares,
     /// What is reserved here of their quotas.
     quotas: budget::Quotas,
+    /// Wrong claims that the cluster has not counted yet.
+    uncounted: Arc<budget::Uncounted>,
     /// How late requests get to run.
     lag: lag::Lag,
     /// One permit for each batch of lookups that may run, and the pace at which they are done.
@@ -183,6 +186,7 @@ pub(crate) async fn serve_on<I: Connection>(
         gate: Arc::new(Semaphore::new(limits.max_requests_in_flight)),
         shares: Shares::new(limits.max_requests_of_an_agency),
         quotas: budget::Quotas::default(),
+        uncounted: Arc::default(),
         lag: lag::Lag::watch(stopping.clone()),
         // One for each processor: more threads would take the processors from the tasks that read what clients send, and
         // what waits there is seen by nobody.

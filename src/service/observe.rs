@@ -219,17 +219,27 @@ impl Observer {
 }
 
 impl Observer {
-    /// Has it recorded that a write was not for its caller. Reads are recorded with their answers.
+    /// Has it recorded that a write was not for its caller, or came under the id of another. Reads are recorded with their
+    /// answers.
     async fn note_refusal(
         &self,
         method: Option<&'static Method>,
         writer: Option<Caller>,
         headers: &HeaderMap,
     ) {
-        if let (Some(method), Some(writer), Code::PermissionDenied) = (method, writer, code_of(headers))
-            && let Some(why) = Status::from_header_map(headers)
-            && status::reason_of(&why) != Some(ErrorReason::MethodNotPermitted)
-        {
+        let (Some(method), Some(writer)) = (method, writer) else { return };
+        let code = code_of(headers);
+        if !matches!(code, Code::PermissionDenied | Code::InvalidArgument) {
+            return;
+        }
+        let Some(why) = Status::from_header_map(headers) else { return };
+        let telling = match status::reason_of(&why) {
+            // It is on record already.
+            Some(ErrorReason::MethodNotPermitted) => false,
+            Some(ErrorReason::RequestIdReused) => true,
+            _ => code == Code::PermissionDenied,
+        };
+        if telling {
             self.gatekeeper.refused(&method.name, writer, why).await;
         }
     }

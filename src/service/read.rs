@@ -1,9 +1,11 @@
 //! Reading: which freshness a request asks for, and rows of one consistent view.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::Status;
 
+use super::budget::Uncounted;
 use super::lookup::Trail;
 use super::status;
 use crate::audit::now_ms;
@@ -36,6 +38,8 @@ pub(super) struct View {
     trail: Trail,
     /// What the caller may learn.
     licence: Licence,
+    /// Wrong claims that the state does not know yet.
+    uncounted: Arc<Uncounted>,
 }
 
 /// A person found by a key.
@@ -90,7 +94,12 @@ impl View {
     /// # Errors
     /// Why the agency is not licensed for a call of this context; `REVISION_FUTURE` when the view has not reached the place asked for, `REVISION_COMPACTED` when the history no
     /// longer goes back to it.
-    pub fn of(reading: Reading, trail: Trail, asker: Option<&RequestContext>) -> Result<Self, Status> {
+    pub fn of(
+        reading: Reading,
+        trail: Trail,
+        asker: Option<&RequestContext>,
+        uncounted: Arc<Uncounted>,
+    ) -> Result<Self, Status> {
         let Reading { state, at, served, staleness_bound_ms, fault } = reading;
         let view = state.view();
         let licence = match asker {
@@ -102,7 +111,12 @@ impl View {
             Some(at) => view.at(at).map_err(unreadable)?,
         };
         trail.read_at(state.revision(), served, staleness_bound_ms);
-        Ok(Self { state, served, staleness_bound_ms, fault, trail, licence })
+        Ok(Self { state, served, staleness_bound_ms, fault, trail, licence, uncounted })
+    }
+
+    /// Wrong claims that the state does not know yet.
+    pub fn uncounted(&self) -> &Uncounted {
+        &self.uncounted
     }
 
     /// What the caller may learn.

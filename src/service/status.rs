@@ -165,6 +165,13 @@ pub fn unrecorded() -> Status {
     Answer::new(ErrorReason::AuditUnavailable, message).status()
 }
 
+/// This node signs no receipts now.
+pub fn unsigned() -> Status {
+    let message = "this node signs no receipts: it records no accesses, or the cluster has not agreed on its key yet; ask \
+                   without a receipt, again in a moment, or another node";
+    Answer::new(ErrorReason::ReceiptUnavailable, message).retry_after(RETRY_SOON).status()
+}
+
 /// Too many requests are in flight here.
 pub fn overloaded(retry_after: Duration) -> Status {
     let message = "this node serves as many requests as it may: nothing was applied; wait as RetryInfo says, then retry";

@@ -19,6 +19,7 @@ pub mod authority;
 mod error;
 mod files;
 mod holder;
+mod pending;
 mod secured;
 #[cfg(test)]
 mod tests;
@@ -45,13 +46,16 @@ use crate::metrics::{ListenerLabels, Metrics};
 
 pub use error::TlsError;
 pub use holder::{Circle, Holder, Right};
+use pending::Pending;
 use secured::Accepted;
 pub use secured::{Secured, Shown};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Handshakes under way at once; who comes further waits.
-const HANDSHAKES: usize = 256;
+/// Handshakes under way at once; who comes further takes the place of the oldest.
+const HANDSHAKES: usize = 1024;
+/// Those that are at their end beside them: they gave way, or are done and not taken yet.
+const ENDING: usize = 64;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -213,13 +217,14 @@ impl Tls {
         incoming: S,
         metrics: Arc<Metrics>,
     ) -> impl Stream<Item = io::Result<Secured<I>>> + Send + use<I, S> {
-        let tls = self.clone();
+        let (tls, pending) = (self.clone(), Pending::new(HANDSHAKES));
         let handshake = move |accepted: io::Result<I>| {
-            let tls = tls.clone();
+            let (tls, place) = (tls.clone(), pending.begin());
             async move {
                 let before = tls.current();
                 let acceptor = TlsAcceptor::from(before.server.clone());
-                let stream = timeout(HANDSHAKE, acceptor.accept(accepted?)).await??;
+                let shaking = async { timeout(HANDSHAKE, acceptor.accept(accepted?)).await? };
+                let stream = place.hold(shaking).await?;
                 let secured = Secured::of(stream, circle)?;
                 tls.accepted
                     .lock()
@@ -232,7 +237,7 @@ impl Tls {
                 io::Result::Ok(secured)
             }
         };
-        incoming.map(handshake).buffer_unordered(HANDSHAKES).filter_map(move |secured| {
+        incoming.map(handshake).buffer_unordered(HANDSHAKES + ENDING).filter_map(move |secured| {
             if let Err(error) = &secured {
                 let listener = circle.name();
                 metrics.handshakes_refused_total.get_or_create(&ListenerLabels { listener }).inc();

@@ -55,7 +55,12 @@ fn verify(request_id: &str, uid: u64) -> VerifyRequest {
         ..Claim::default()
     };
     let subject = Some(Subject { key: Some(api::by_uid(uid)), claims: vec![claim] });
-    VerifyRequest { context: api::context(request_id), subject, options: Some(api::stale(60_000)) }
+    VerifyRequest {
+        context: api::context(request_id),
+        subject,
+        options: Some(api::stale(60_000)),
+        receipt: false,
+    }
 }
 
 async fn add_person(cluster: &Cluster, n: u32) -> u64 {

@@ -28,12 +28,13 @@ use dancu::tls::{Circle, Holder};
 use prost::Message;
 use tonic::transport::Channel;
 
-use crate::cluster_roles::{Method, expected, methods, reason};
-use crate::harness::people::{citizen, personal_id};
-use crate::harness::{AGENCY, Cluster, api, options};
+use crate::cluster_roles::{Method, call, expected, methods, reason};
+use crate::harness::people::{NAMES, citizen, personal_id};
+use crate::harness::{AGENCY, Cluster, api, http_get, options};
 
 /// The methods of agencies that are about nobody, which every agency may call.
-const OF_NOBODY: [&str; 7] = [
+const OF_NOBODY: [&str; 8] = [
+    "Verification/VerifyReceipt",
     "AdminUnits/GetUnit",
     "AdminUnits/ConvertUnit",
     "UinManagement/CheckUinStructure",
@@ -279,6 +280,75 @@ async fn cluster_licences_nothing_passes_without_one() {
 /// An import's id leaves room for the number of its chunk.
 fn short(context: RequestContext) -> RequestContext {
     RequestContext { request_id: context.request_id[..20].to_owned(), ..context }
+}
+
+/// What was said about somebody stays between the register and who may know: no log, no metric, no status and no error holds a
+/// name, a number or an address, whatever is asked and whoever asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_licences_nothing_personal_is_said_on_the_way() {
+    let cluster = Cluster::start_with(3, 0, |settings| settings.log.level = "trace".to_owned()).await;
+    let uid = people(&cluster, 3).await;
+    let all = methods();
+    let (mut said, mut refusals) = (Vec::new(), 0);
+    for (node, agency) in [(0, AGENCY), (1, "G00"), (2, AGENCY)] {
+        let address = cluster.fleet.nodes[node].client_address();
+        let channel =
+            dancu::client::channel(&address, certificate(&cluster, agency).agency.as_ref()).unwrap();
+        // The third time each call is about somebody who is not there.
+        let uid = if node == 2 { uid + 900 } else { uid };
+        let context = |n: usize| {
+            let request_id = format!("r{node}-{n}");
+            RequestContext { request_id, agency_id: agency.to_owned(), ..RequestContext::default() }
+        };
+        for n in 0..messages(uid, &context(0)).len() {
+            let (name, message) = messages(uid, &context(n)).swap_remove(n);
+            let method = all.iter().find(|method| method.name == name).unwrap();
+            // Whole, and cut in the middle: what cannot be read is told about too.
+            for message in [message.slice(..message.len() * 2 / 3), message] {
+                if let Err(status) = call(&channel, method, message).await {
+                    refusals += 1;
+                    said.push((name.to_owned(), format!("{status:?}").into_bytes()));
+                    said.push((name.to_owned(), status.details().to_vec()));
+                }
+            }
+        }
+    }
+    assert!(refusals > 100, "{refusals} refusals");
+    for node in &cluster.fleet.nodes {
+        let http = node.config().http_listen.unwrap();
+        for path in ["/metrics", "/status", "/readyz"] {
+            said.push((path.to_owned(), http_get(http, path).into_bytes()));
+        }
+        said.push(("log".to_owned(), std::fs::read(node.log_file()).unwrap()));
+        let mut folders = vec![node.config().data_dir.join("audit")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    said.push((path.display().to_string(), std::fs::read(path).unwrap()));
+                }
+            }
+        }
+    }
+    let numbers = [1, 2, 3, 900, 901].map(personal_id);
+    let personal: Vec<&str> = NAMES
+        .iter()
+        .copied()
+        .chain(numbers.iter().map(String::as_str))
+        .chain(["house 1", "0901234567"])
+        .collect();
+    for (place, bytes) in &said {
+        for text in &personal {
+            let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(!found, "{place} holds {text:?}: {}", String::from_utf8_lossy(bytes));
+        }
+    }
+    let bytes: usize = said.iter().map(|(_, bytes)| bytes.len()).sum();
+    println!(
+        "{refusals} refusals and {bytes} bytes of logs, metrics, statuses and trails say nothing of anybody"
+    );
 }
 
 fn channel(cluster: &Cluster, agency: &str) -> Channel {

@@ -87,6 +87,39 @@ async fn cluster_policy_guesses_count_wherever_they_are_made() {
     assert!(spent >= 5, "each refusal is in the trail, not {spent}");
 }
 
+/// A node that is cut off cannot count; it lets nobody guess more often for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_policy_a_province_that_is_cut_off_is_no_oracle() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let uid = create(&cluster, citizen(1)).await;
+    bank(&cluster, Agency { guesses_per_person: 3, ..Agency::default() }).await;
+    let bank = client(&cluster, 3, "BANK", "kyc");
+    assert!(says(&bank, uid, NAME).await.unwrap(), "the province has it all");
+    for central in 0..3 {
+        cluster.node(central).kill().unwrap();
+    }
+    let options = ClientOptions { deadline: Duration::from_secs(2), ..bank.options().clone() };
+    let bank = Client::connect(bank.endpoints(), options).unwrap();
+    let stale = async |name: &str| {
+        let subject = Subject { key: Some(api::by_uid(uid)), claims: vec![claim(Attribute::FullName, name)] };
+        bank.verify(subject, api::stale(86_400_000)).await.map(|answer| answer.all_match)
+    };
+    assert!(stale(NAME).await.unwrap(), "what is right is answered, with its age");
+    for name in ["a a", "b b", "c c", "d d"] {
+        let refused = refused(stale(name).await);
+        assert!(matches!(refused, ErrorReason::NoQuorum | ErrorReason::Deadline), "{refused:?}");
+    }
+    assert_eq!(refused(stale(NAME).await), ErrorReason::GuessBudget, "a fourth guess was made known");
+    // With the centre back, what was noted is counted with the next one: nothing is forgiven.
+    for central in 0..3 {
+        cluster.node(central).start().unwrap();
+    }
+    for node in 0..4 {
+        cluster.ready(node).await;
+    }
+    assert_eq!(refused(stale(NAME).await), ErrorReason::GuessBudget);
+}
+
 async fn query(cluster: &Cluster, agency: &str) -> Vec<AccessRecord> {
     let request =
         QueryAccessesRequest { agency_id: agency.to_owned(), limit: 500, ..QueryAccessesRequest::default() };
@@ -220,6 +253,23 @@ async fn cluster_policy_a_province_knows_its_own_people() {
     assert_eq!(of_elsewhere.reason(), ErrorReason::PersonNotFound);
     assert_eq!(of_elsewhere.to_string(), of_nobody.to_string());
     assert_eq!(refused(says(&police, elsewhere, NAME).await), ErrorReason::PersonNotFound);
+    // Nor by the time that it takes.
+    let (mut elsewhere_us, mut nobody_us) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        for (uid, took) in [(elsewhere, &mut elsewhere_us), (999, &mut nobody_us)] {
+            let begun = std::time::Instant::now();
+            assert!(police.read(api::by_uid(uid), ReadOptions::default()).await.is_err());
+            took.push(begun.elapsed().as_micros());
+        }
+    }
+    elsewhere_us.sort_unstable();
+    nobody_us.sort_unstable();
+    let medians = [elsewhere_us[150], nobody_us[150]];
+    println!(
+        "who lives elsewhere is not found in {} us, who is nobody in {} us (medians)",
+        medians[0], medians[1]
+    );
+    assert!(medians[0] < medians[1] * 3 / 2 && medians[1] < medians[0] * 3 / 2);
     assert_eq!(
         refused(police.history(api::by_uid(elsewhere), ReadOptions::default(), 10, 0).await),
         ErrorReason::PersonNotFound
@@ -322,4 +372,19 @@ async fn cluster_policy_explains_itself_and_records_what_it_refuses() {
     })
     .await;
     assert_eq!(recorded, ["PopulationRegistry/CreatePerson", "Verification/Verify"]);
+
+    // So are a request id that was used for something else, and a receipt that nobody signed.
+    let context = operator.context();
+    let create = |n| CreatePerson { person: Some(citizen(n)), accept_existing: false };
+    operator.create(context.clone(), create(3)).await.unwrap();
+    assert_eq!(refused(operator.create(context, create(4)).await), ErrorReason::RequestIdReused);
+    bank.verify_receipt("e30.e30.AA".to_owned()).await.unwrap();
+    let all = QueryAccessesRequest { limit: 500, ..Default::default() };
+    let all = cluster.only(0).query_accesses(all).await.unwrap().accesses;
+    assert!(all.iter().any(|record| record.reason() == ErrorReason::RequestIdReused));
+    let judged = |record: &&AccessRecord| record.method == "Verification/VerifyReceipt";
+    assert_eq!(
+        all.iter().find(judged).map(|record| record.result.as_str()),
+        Some("RECEIPT_VERDICT_MALFORMED")
+    );
 }

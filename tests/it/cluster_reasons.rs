@@ -19,9 +19,10 @@ use tonic::Code;
 use crate::harness::people::{citizen, personal_id};
 use crate::harness::{Cluster, api};
 
-/// A test that reaches a reason which a healthy node of one second's age never gives: by a call, but for NODE_FAULT and
-/// ID_SPACE_EXHAUSTED, where it is the status that every fault of a disk maps to, and the decision in a full register.
-const ELSEWHERE: [(ErrorReason, &str); 11] = [
+/// A test that reaches a reason which a healthy node of one second's age never gives: by a call, but for NODE_FAULT,
+/// where it is the status that every fault of a disk maps to, and ID_SPACE_EXHAUSTED and RECEIPT_KEY_REFUSED, which are
+/// decisions in a full register.
+const ELSEWHERE: [(ErrorReason, &str); 22] = [
     (ErrorReason::Overloaded, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::NoQuorum, "tests/it/cluster_bad_input.rs"),
     (ErrorReason::StalenessExceeded, "tests/it/cluster_modes.rs"),
@@ -33,6 +34,17 @@ const ELSEWHERE: [(ErrorReason, &str); 11] = [
     (ErrorReason::MethodNotPermitted, "tests/it/cluster_tls.rs"),
     (ErrorReason::AgencyMismatch, "tests/it/cluster_tls.rs"),
     (ErrorReason::IdSpaceExhausted, "src/domain/command/numbers.rs"),
+    (ErrorReason::ReceiptUnavailable, "tests/it/cluster_receipt.rs"),
+    (ErrorReason::ReceiptKeyRefused, "src/domain/command/receipt_key.rs"),
+    (ErrorReason::AgencyUnknown, "tests/it/cluster_licences.rs"),
+    (ErrorReason::AgencySuspended, "tests/it/cluster_policy.rs"),
+    (ErrorReason::PurposeNotLicensed, "tests/it/cluster_policy.rs"),
+    (ErrorReason::AttributeNotPermitted, "tests/it/cluster_policy.rs"),
+    (ErrorReason::OperationNotPermitted, "tests/it/cluster_licences.rs"),
+    (ErrorReason::ConsentMissing, "tests/it/cluster_policy.rs"),
+    (ErrorReason::ConsentUnknown, "tests/it/cluster_policy.rs"),
+    (ErrorReason::Quota, "tests/it/cluster_policy.rs"),
+    (ErrorReason::GuessBudget, "tests/it/cluster_policy.rs"),
 ];
 
 /// What was reached so far.

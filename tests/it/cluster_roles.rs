@@ -110,14 +110,7 @@ pub fn methods() -> Vec<Method> {
 
 /// The reason why a call with this message is refused; empty when it is not, or for another reason than this API's.
 pub async fn reason(channel: &Channel, method: &Method, message: Bytes) -> String {
-    let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.unwrap();
-    let request = Request::new(stream::iter([message]));
-    let answer = async {
-        let mut answers = client.streaming(request, method.path.parse().unwrap(), Raw).await?.into_inner();
-        answers.message().await
-    };
-    match answer.await {
+    match call(channel, method, message).await {
         Err(status) => status.get_details_error_info().map(|info| info.reason).unwrap_or_default(),
         // A stream of verifications says in its answers what a call says by its status.
         Ok(Some(part)) if method.name == "Verification/VerifyStream" => {
@@ -130,6 +123,15 @@ pub async fn reason(channel: &Channel, method: &Method, message: Bytes) -> Strin
         }
         Ok(_) => String::new(),
     }
+}
+
+/// The first message of the answer to a call.
+pub async fn call(channel: &Channel, method: &Method, message: Bytes) -> Result<Option<Bytes>, Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let request = Request::new(stream::iter([message]));
+    let mut answers = client.streaming(request, method.path.parse().unwrap(), Raw).await?.into_inner();
+    answers.message().await
 }
 
 /// A message with nothing but a context.
@@ -151,7 +153,9 @@ pub fn expected(method: &str) -> [bool; 4] {
     match (service, name) {
         ("ClusterAdmin", "Status" | "Digest") => [false, true, true, false],
         ("ClusterAdmin", _) => [false, false, true, false],
-        ("Health" | "ServerReflection" | "AdminUnits", _) | (_, "CheckUinStructure") => [true; 4],
+        ("Health" | "ServerReflection" | "AdminUnits", _) | (_, "CheckUinStructure" | "VerifyReceipt") => {
+            [true; 4]
+        }
         ("Audit", _) => [false, false, false, true],
         ("Policy", "Explain") => [true; 4],
         ("Policy", "ReadPolicies") => [false, true, true, false],

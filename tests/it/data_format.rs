@@ -39,7 +39,10 @@ fn unpacked() -> (TempDir, PathBuf) {
 }
 
 async fn start(data: &Path) -> Result<Arc<Node>, String> {
-    let config = NodeConfig::loopback("node-1", Role::Central, data);
+    let mut config = NodeConfig::loopback("node-1", Role::Central, data);
+    // A node that records has the cluster agree on its receipt key. That entry's time would let replies of long ago go, which
+    // the digest covers.
+    config.audit.enabled = false;
     Node::start(config, Arc::new(Metrics::new())).await.map_err(|error| error.to_string())
 }
 

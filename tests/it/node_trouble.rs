@@ -138,3 +138,13 @@ fn node_trouble_certificates() {
     refused(&with("clients", "agency-G12"), 4, &["certificate of agency G12", "this is node node-1"]);
     assert!(!folder.0.path().join("data").exists(), "the data folder was touched");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_trouble_a_crash_leaves_no_core() {
+    let cluster = Cluster::waiting(1, |_| {});
+    let pid = cluster.fleet.nodes[0].pid().unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let [soft, hard] = [4, 5].map(|word| core.split_whitespace().nth(word).unwrap());
+    assert_eq!((soft, hard), ("0", "0"), "{core}");
+}

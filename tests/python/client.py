@@ -6,11 +6,14 @@ needed. Run it against `dancu dev` as tests/python/run does:
     python tests/python/client.py 127.0.0.1:7004 dancu-dev/certs/clients/agency-dancu-dev
 """
 
+import json
 import pathlib
 import sys
+import urllib.request
 import uuid
 
 import grpc
+import receipt as receipts
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2  # registers the error details, so that they can be unpacked
@@ -58,8 +61,28 @@ def reason(error: grpc.RpcError) -> str:
     return ""
 
 
+def show_receipt(registry: Registry, subject: dict, http: str) -> None:
+    """Has an answer signed, and checks the receipt with another library and the keys that another node shows."""
+    request = registry.message("VerifyRequest", subject=subject, receipt=True)
+    signed = registry.call("Verification", "Verify", request).receipt
+    with urllib.request.urlopen(f"http://{http}/.well-known/jwks.json", timeout=10) as answer:
+        assert answer.headers["content-type"] == "application/jwk-set+json", answer.headers
+        keys = json.load(answer)
+    whole = "~".join([signed.jws, *signed.disclosures]) + "~"
+    content, opened = receipts.check(whole, keys)
+    assert [told["verdict"] for told in content["verdicts"]] == ["match", "match", "no_match"], content
+    number = subject["key"]["personal_id"]
+    assert number not in json.dumps(content), "a number stands in the receipt"
+    assert opened[0][1:] == ["subject", {"personal_id": number}], opened
+    assert receipts.check(signed.jws, keys) == (content, []), "what is signed does not need what is opened"
+    assert receipts.refused(receipts.edited(whole), keys), "an edited receipt was taken"
+    print(f"receipt: node {content['node_id']}, record {content['audit']['position']} of its audit log; joserfc says it is genuine")
+
+
 def main(
-    address: str = "127.0.0.1:7001", folder: str = "dancu-dev/certs/clients/agency-dancu-dev"
+    address: str = "127.0.0.1:7001",
+    folder: str = "dancu-dev/certs/clients/agency-dancu-dev",
+    http: str = "127.0.0.1:7201",
 ) -> None:
     certificate = pathlib.Path(folder)
     # Whoever asks in another agency's name than its certificate's is refused.
@@ -107,6 +130,8 @@ def main(
     print("verified:", ", ".join(f"{c['attribute']} {v}" for c, v in zip(claims, verdicts)))
     assert verdicts == ["VERDICT_MATCH", "VERDICT_MATCH", "VERDICT_NO_MATCH"], verdicts
     assert not verified.all_match
+
+    show_receipt(registry, subject, http)
 
     other = {"request_id": uuid.uuid4().hex, "agency_id": agency}
     person["birth_name"]["given"] = "Thùy"

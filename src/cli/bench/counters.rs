@@ -1,17 +1,11 @@
 //! What the nodes' own counters say a load cost them: processor time, bytes written, memory.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::site::Node;
-
-/// How long a node may take to tell its counters.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::cli::fetch;
 
 /// What a node's `/metrics` says of its process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,14 +29,7 @@ async fn read(address: &str) -> Option<Counters> {
     if address.is_empty() {
         return None;
     }
-    let ask = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    parse(&timeout(PATIENCE, ask).await.ok()?.ok()?)
+    parse(&fetch::get(address, "/metrics").await.ok()?)
 }
 
 fn parse(text: &str) -> Option<Counters> {

@@ -134,7 +134,12 @@ impl Asker {
     /// What [`Asker::verify`] asks, also on a stream.
     pub fn verify_request(&mut self) -> VerifyRequest {
         let subject = Some(self.subject());
-        VerifyRequest { context: Some(self.job.reader()), subject, options: Some(self.job.options) }
+        VerifyRequest {
+            context: Some(self.job.reader()),
+            subject,
+            options: Some(self.job.options),
+            receipt: false,
+        }
     }
 
     fn subject(&mut self) -> Subject {

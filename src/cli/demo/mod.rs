@@ -5,11 +5,13 @@
 //! stage     the node processes, and what happened so far
 //! steps     one function for each step
 //! trail     the step that shows who may ask, and who saw whom
+//! receipt   the step that takes an answer away, signed
 //! uses      the step that shows what a register is for
 //! narrator  what is said, and whether it came true
 //! ```
 
 mod narrator;
+mod receipt;
 mod stage;
 mod steps;
 mod trail;
@@ -37,6 +39,9 @@ pub struct Args {
     /// Keep the nodes' folders, configurations and logs here; a temporary folder, deleted at the end, when absent
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// A program that checks a receipt, given the files of receipt and key set: scripts/demo names one in Python
+    #[arg(long, value_name = "PROGRAM")]
+    receipt_check: Option<PathBuf>,
 }
 
 /// Runs the demo; 0 when everything that it states held, 1 when something did not.
@@ -69,6 +74,7 @@ async fn tell(args: &Args, folder: &Path, output: &Output) -> Result<ExitCode, F
     stage.verify(&mut narrator).await?;
     stage.write_here_read_there(&mut narrator).await?;
     stage.trail(&mut narrator).await?;
+    stage.receipt(&mut narrator, args.receipt_check.as_deref()).await?;
     stage.uses(&mut narrator).await?;
     let load = stage.load()?;
     stage.kill_leader(&mut narrator, &load).await?;

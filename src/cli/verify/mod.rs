@@ -4,6 +4,7 @@
 
 mod claims;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use super::Failure;
 use super::answer::{meta_json, meta_text, resolution_json, resolution_text};
 use super::connect::{Connect, Freshness, Whom};
 use super::output::{Output, table};
+use super::receipt;
 use crate::proto::registry::{
     AttributeVerdict, DatePrecision, MatchStrength, Subject, Verdict, VerifyResponse,
 };
@@ -31,6 +33,9 @@ pub struct Args {
     /// How strongly texts must agree: to the letter, or but for case, spaces and where the tone mark of oa, oe, uy stands
     #[arg(long, value_name = "STRENGTH", default_value = "canonical")]
     require: Required,
+    /// Have the answer signed, and write the receipt to this file: see dancu receipt
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     claims: claims::Claims,
 }
@@ -57,7 +62,15 @@ async fn ask(args: Args, output: &Output) -> Result<ExitCode, Failure> {
         Required::Canonical => MatchStrength::Canonical,
     };
     let subject = Subject { key: Some(args.whom.key()), claims: args.claims.list(required) };
-    let answer = args.connect.client()?.verify(subject, args.freshness.options()).await?;
+    let (client, options) = (args.connect.client()?, args.freshness.options());
+    let answer = match &args.receipt {
+        None => client.verify(subject, options).await?,
+        Some(path) => {
+            let answer = client.verify_with_receipt(subject, options).await?;
+            receipt::write(path, &answer.receipt.clone().unwrap_or_default())?;
+            answer
+        }
+    };
     output.result(|| answer_json(&answer), || answer_text(&answer))?;
     let malformed =
         |v: &AttributeVerdict| matches!(v.verdict(), Verdict::InvalidInput | Verdict::Unsupported);

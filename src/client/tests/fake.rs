@@ -231,6 +231,13 @@ impl Verification for Fake {
         Err(Status::unimplemented(""))
     }
 
+    async fn verify_receipt(
+        &self,
+        _: Request<VerifyReceiptRequest>,
+    ) -> Result<Response<VerifyReceiptResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn verify_household(
         &self,
         _: Request<VerifyHouseholdRequest>,

@@ -17,8 +17,8 @@
 //!   rejected one stops nobody. ALL_OR_NOTHING has one revision for all that it changes, may name a person once, and
 //!   falls as a whole: the write at fault keeps its reason, the others say BATCH_ABORTED, nothing is written.
 //! * **AllocateNode** and **RetireNode** give out and end node ids; they change no record and take no revision. Nor does a
-//!   **checkpoint** of a node's audit log, which may only grow, nor what is agreed on about who may ask what: **policies**,
-//!   **consents**, **guesses** and **calls**.
+//!   **checkpoint** of a node's audit log, which may only grow, the **receipt key** of a node, or what is agreed on about
+//!   who may ask what: **policies**, **consents**, **guesses** and **calls**.
 //!
 //! A command whose agency has shown its certificate is `licensed`: it does what the policies permit that agency, and is
 //! rejected as a whole when one of its writes is not permitted.
@@ -48,6 +48,7 @@
 //! | `node.rs` | node ids |
 //! | `policy.rs` | policies, consents, guesses and calls |
 //! | `checkpoint.rs` | what the nodes' audit logs hold |
+//! | `receipt_key.rs` | the keys with which nodes sign receipts |
 //! | `overlay.rs` | a view with effects on top |
 //!
 //! # Deliberately absent
@@ -86,6 +87,7 @@ mod policy_tests;
 mod properties;
 #[cfg(test)]
 mod random_events;
+mod receipt_key;
 mod replace;
 mod residence;
 mod set;
@@ -108,7 +110,8 @@ use crate::proto::registry::{
     ErrorReason, Rejection, RequestContext, WriteOutcome, Written, write_outcome::Outcome,
 };
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, Reply, command::Op, reply,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow, Reply, command::Op,
+    reply,
 };
 
 /// What `decide` may look at. Every method answers from one consistent state. An error is a fault of this machine,
@@ -133,6 +136,8 @@ pub trait View {
     fn policy_row(&self, key: &PolicyKey) -> Result<Option<PolicyRow>, Self::Error>;
     /// All agencies, procedures and policies.
     fn policies(&self) -> Arc<Policies>;
+    /// The keys with which a node signed receipts.
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, Self::Error>;
 }
 
 /// The replicated counters. A fresh register has them all at 0; the first uid and the first node id given out are 1.
@@ -202,6 +207,13 @@ pub enum Effect {
         /// The row.
         row: PolicyRow,
     },
+    /// Writes the keys with which a node signs receipts.
+    PutReceiptKeys {
+        /// The node.
+        id: u64,
+        /// The row.
+        row: ReceiptKeysRow,
+    },
 }
 
 /// Names the kind of row and its internal id, never a number that leads to a person.
@@ -215,6 +227,7 @@ impl fmt::Debug for Effect {
             Self::PutNode { id, .. } => write!(f, "PutNode({id})"),
             Self::PutAuditLog { id, .. } => write!(f, "PutAuditLog({id})"),
             Self::PutPolicy { .. } => f.write_str("PutPolicy"),
+            Self::PutReceiptKeys { id, .. } => write!(f, "PutReceiptKeys({id})"),
         }
     }
 }
@@ -269,6 +282,7 @@ fn decided<V: View>(
         Some(Op::AllocateNode(allocate)) => node::allocate(view, counters, allocate),
         Some(Op::RetireNode(retire)) => node::retire(view, counters, retire),
         Some(Op::AuditCheckpoint(given)) => checkpoint::commit(view, counters, given),
+        Some(Op::ReceiptKey(given)) => receipt_key::take(view, counters, given),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::domain::fixtures::context;
 use crate::domain::policy::{Policies, PolicyKey};
 use crate::proto::registry::{Atomicity, Person, Write, WriteOutcome};
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, Reply, WriteSet, command::Op,
-    reply::Reply as Answer,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow, Reply, WriteSet,
+    command::Op, reply::Reply as Answer,
 };
 
 /// The tables and counters of a register.
@@ -23,6 +23,7 @@ pub(super) struct Register {
     pub(super) nodes: BTreeMap<u64, NodeRow>,
     pub(super) audit_logs: BTreeMap<u64, AuditLogRow>,
     pub(super) policy_rows: BTreeMap<PolicyKey, PolicyRow>,
+    pub(super) receipt_keys: BTreeMap<u64, ReceiptKeysRow>,
     pub(super) counters: Counters,
 }
 
@@ -57,6 +58,10 @@ impl View for Register {
     fn policies(&self) -> Arc<Policies> {
         let kept = self.policy_rows.iter().filter(|(key, _)| Policies::keep(key));
         Arc::new(kept.fold(Policies::default(), |all, (_, row)| all.with(row)))
+    }
+
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, Infallible> {
+        Ok(self.receipt_keys.get(&node_id).cloned())
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {
@@ -123,6 +128,10 @@ impl Register {
                 }
                 Effect::PutPolicy { key, row } => {
                     self.policy_rows.insert(key, row);
+                }
+
+                Effect::PutReceiptKeys { id, row } => {
+                    self.receipt_keys.insert(id, row);
                 }
             }
         }

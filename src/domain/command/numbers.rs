@@ -170,7 +170,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::domain::policy::{Policies, PolicyKey};
-    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow};
+    use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow};
 
     /// A register in which somebody has every number.
     struct Full(Register);
@@ -204,6 +204,10 @@ mod tests {
 
         fn policies(&self) -> Arc<Policies> {
             self.0.policies()
+        }
+
+        fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, Infallible> {
+            self.0.receipt_keys(node_id)
         }
 
         fn live_node_named(&self, name: &str) -> Result<Option<u64>, Infallible> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Alias, Effect, View, uid_of};
 use crate::domain::policy::{Policies, PolicyKey};
-use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow};
+use crate::proto::store::{AuditLogRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow};
 
 /// Rows by key, never in any order. Its hashes have no random part, for nothing here may have one.
 type ByKey<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
@@ -25,6 +25,7 @@ pub struct Overlay<'a, V: View> {
     audit_logs: BTreeMap<u64, AuditLogRow>,
     policy_rows: BTreeMap<PolicyKey, PolicyRow>,
     policies: Arc<Policies>,
+    receipt_keys: BTreeMap<u64, ReceiptKeysRow>,
 }
 
 impl<'a, V: View> Overlay<'a, V> {
@@ -39,6 +40,7 @@ impl<'a, V: View> Overlay<'a, V> {
             audit_logs: BTreeMap::new(),
             policy_rows: BTreeMap::new(),
             policies: base.policies(),
+            receipt_keys: BTreeMap::new(),
         }
     }
 
@@ -70,6 +72,10 @@ impl<'a, V: View> Overlay<'a, V> {
                         self.policies = Arc::new(self.policies.with(&row));
                     }
                     self.policy_rows.insert(key, row);
+                }
+
+                Effect::PutReceiptKeys { id, row } => {
+                    self.receipt_keys.insert(id, row);
                 }
             }
         }
@@ -135,6 +141,13 @@ impl<V: View> View for Overlay<'_, V> {
 
     fn policies(&self) -> Arc<Policies> {
         self.policies.clone()
+    }
+
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, V::Error> {
+        match self.receipt_keys.get(&node_id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => self.base.receipt_keys(node_id),
+        }
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, V::Error> {

@@ -11,7 +11,7 @@ use crate::proto::registry::{
     UpdatePerson, Write,
 };
 use crate::proto::store::{
-    AllocateNode, AuditLogRow, PolicyRow, RetireNode, WriteSet, reply::Reply as Answer,
+    AllocateNode, AuditLogRow, PolicyRow, ReceiptKeysRow, RetireNode, WriteSet, reply::Reply as Answer,
 };
 use ErrorReason::*;
 
@@ -421,6 +421,9 @@ fn a_fault_of_the_view_is_passed_on() {
         }
         fn policies(&self) -> Arc<Policies> {
             Arc::default()
+        }
+        fn receipt_keys(&self, _: u64) -> Result<Option<ReceiptKeysRow>, Self::Error> {
+            Err("disk")
         }
         fn live_node_named(&self, _: &str) -> Result<Option<u64>, Self::Error> {
             Err("disk")

@@ -1,5 +1,6 @@
 //! The decision in words: the checks of a call, one after the other, by the code that makes them.
 
+use super::licence::{name, short};
 use super::{Licence, Policies};
 use crate::proto::registry::{
     ConsentRecord, ErrorReason, ExplainRequest, ExplainResponse, ExplainStep, MatchStrength, Rejection,
@@ -76,16 +77,19 @@ impl Told {
     fn each_part(&mut self, licence: &Licence, request: &ExplainRequest) {
         const PERMITTED: &str = "permitted by a policy that covers the call";
         for field in request.read() {
-            self.check(&format!("read {}", field.as_str_name()), licence.may_read(&[field], ""), PERMITTED);
+            self.check(&format!("read {}", name(field)), licence.may_read(&[field], ""), PERMITTED);
         }
         for asked in &request.verify {
             let attribute = asked.attribute();
-            let what = format!("verify {}", attribute.as_str_name());
+            let what = format!("verify {}", short(attribute.as_str_name(), "ATTRIBUTE_"));
             if self.check(&what, licence.may_verify(&[attribute], ""), PERMITTED).is_none() {
                 continue;
             }
             let weakest = licence.weakest(attribute).unwrap_or_default();
-            let (wanted, what) = (asked.weakest(), format!("{what} as {}", asked.weakest().as_str_name()));
+            let (wanted, what) = (
+                asked.weakest(),
+                format!("{what} as {}", short(asked.weakest().as_str_name(), "MATCH_STRENGTH_")),
+            );
             if wanted > MatchStrength::Canonical {
                 let passes = wanted <= weakest;
                 let because = if passes { PERMITTED } else { "no policy lets so weak a likeness count" };
@@ -96,10 +100,10 @@ impl Told {
             }
         }
         for field in request.write() {
-            self.check(&format!("write {}", field.as_str_name()), licence.may_write(&[field], ""), PERMITTED);
+            self.check(&format!("write {}", name(field)), licence.may_write(&[field], ""), PERMITTED);
         }
         for operation in request.operations() {
-            self.check(operation.as_str_name(), licence.may(operation, ""), PERMITTED);
+            self.check(&short(operation.as_str_name(), "OPERATION_"), licence.may(operation, ""), PERMITTED);
         }
     }
 

@@ -183,7 +183,7 @@ impl Licence {
         match attributes.iter().find(|attribute| self.weakest(**attribute).is_none()) {
             None => Ok(()),
             Some(attribute) => {
-                let named = attribute.as_str_name();
+                let named = short(attribute.as_str_name(), "ATTRIBUTE_");
                 let detail = format!("the agency's policies do not let it verify {named} for this purpose");
                 Err(rejection(ErrorReason::AttributeNotPermitted, at, detail))
             }
@@ -198,7 +198,7 @@ impl Licence {
         if self.operations >> (operation as u32) & 1 == 1 {
             return Ok(());
         }
-        let named = operation.as_str_name();
+        let named = short(operation.as_str_name(), "OPERATION_");
         let detail = format!("the agency's policies do not permit {named} for this purpose");
         Err(rejection(ErrorReason::OperationNotPermitted, at, detail))
     }
@@ -279,9 +279,13 @@ const ALL_FIELDS: [PersonField; 29] = {
 };
 
 /// How a field is named to people: as in the messages.
-fn name(field: PersonField) -> String {
-    let name = field.as_str_name();
-    name.strip_prefix("PERSON_FIELD_").unwrap_or(name).to_lowercase()
+pub(super) fn name(field: PersonField) -> String {
+    short(field.as_str_name(), "PERSON_FIELD_")
+}
+
+/// The same of any value of an enum.
+pub(super) fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::proto::registry::{
     HouseholdRole, MaritalStatus, PhysicalStatusKind, RelatedPerson, RelationKind, Write,
 };
 use crate::proto::store::{
-    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, WriteSet, command::Op,
-    reply::Reply as Answer,
+    AuditLogRow, Command, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow, WriteSet,
+    command::Op, reply::Reply as Answer,
 };
 
 const PEOPLE_TESTED: u64 = 200_000;
@@ -93,6 +93,10 @@ impl View for Nobody {
 
     fn policies(&self) -> std::sync::Arc<Policies> {
         std::sync::Arc::default()
+    }
+
+    fn receipt_keys(&self, _: u64) -> Result<Option<ReceiptKeysRow>, Self::Error> {
+        Ok(None)
     }
 
     fn live_node_named(&self, _: &str) -> Result<Option<u64>, Self::Error> {

@@ -46,7 +46,7 @@ impl observe::Gatekeeper for Open {
 #[test]
 fn every_reason_becomes_a_status_that_says_so() {
     let reasons: Vec<_> = (1..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
-    assert_eq!(reasons.len(), 33, "all reasons of the proto, which are numbered without a gap");
+    assert_eq!(reasons.len(), 44, "all reasons of the proto, which are numbered without a gap");
     for reason in reasons {
         let status = status::rejected(&rejection(reason, "", "why"));
         assert_eq!(status.code() as i32, status_code(reason) as i32);
@@ -226,9 +226,11 @@ async fn reflection_shows_the_public_api_with_everything_it_needs() {
             "dancu.cluster.v1.ClusterAdmin",
             "dancu.registry.v1.AdminUnits",
             "dancu.registry.v1.Audit",
+            "dancu.registry.v1.Consent",
             "dancu.registry.v1.Credentials",
             "dancu.registry.v1.DataAccess",
             "dancu.registry.v1.EidAccount",
+            "dancu.registry.v1.Policy",
             "dancu.registry.v1.PopulationRegistry",
             "dancu.registry.v1.UinManagement",
             "dancu.registry.v1.Verification",

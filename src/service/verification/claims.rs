@@ -1,5 +1,5 @@
 //! Verify and BatchVerify: what comparing means is `domain::matching`; here people are found and verdicts gathered, all
-//! of a batch from one view.
+//! of a batch from one view. A receipt is begun before anything is read, so that nothing is for who cannot have one.
 
 use tonic::Status;
 
@@ -7,6 +7,7 @@ use super::super::budget::{self, Wrong};
 use super::super::lookup::{Lookup, Trail};
 use super::super::read::{self, Found, View};
 use super::super::status;
+use super::receipts::{self, Unsealed};
 use crate::domain::policy::Licence;
 use crate::domain::{matching, validate};
 use crate::proto::registry::{
@@ -15,8 +16,9 @@ use crate::proto::registry::{
 };
 
 /// The verdicts on one person.
-pub async fn verify(call: &Lookup, request: VerifyRequest) -> Result<VerifyResponse, Status> {
+pub async fn verify(call: &Lookup, request: VerifyRequest) -> Result<Unsealed, Status> {
     call.identify_reader(request.context.as_ref())?;
+    let draft = if request.receipt { Some(receipts::begin(call, &request)?) } else { None };
     let subject = status::required(request.subject, "subject")?;
     validate::subject(&subject).map_err(|rejection| status::rejected(&rejection))?;
     let key = status::required(subject.key, "subject.key")?;
@@ -29,7 +31,9 @@ pub async fn verify(call: &Lookup, request: VerifyRequest) -> Result<VerifyRespo
     call.trail().judged(person.uid, &verdicts);
     told(call, &view, wrong).await?;
     let meta = call.meta_of_read(&view, person.record_revision);
-    Ok(VerifyResponse { meta: Some(meta), all_match, verdicts, resolution: Some(resolution) })
+    let resolution = Some(resolution);
+    let answer = VerifyResponse { meta: Some(meta), all_match, verdicts, resolution, receipt: None };
+    Ok(Unsealed { answer, draft })
 }
 
 /// The verdicts on several people, from one view.

@@ -7,11 +7,13 @@
 //! | `identifiers` | VerifyIdentifierLink, ResolveIdentifier |
 //! | `credential` | VerifyCredential |
 //! | `household` | VerifyHousehold |
+//! | `receipts` | VerifyReceipt, and the receipts of Verify |
 
 mod claims;
 mod credential;
 mod household;
 mod identifiers;
+mod receipts;
 mod stream;
 
 use std::sync::Arc;
@@ -25,8 +27,8 @@ use crate::proto::registry::verification_server::Verification;
 use crate::proto::registry::{
     BatchVerifyRequest, BatchVerifyResponse, ResolveIdentifierRequest, ResolveIdentifierResponse,
     VerifyCredentialRequest, VerifyCredentialResponse, VerifyHouseholdRequest, VerifyHouseholdResponse,
-    VerifyIdentifierLinkRequest, VerifyIdentifierLinkResponse, VerifyRequest, VerifyResponse,
-    VerifyStreamRequest, VerifyStreamResponse,
+    VerifyIdentifierLinkRequest, VerifyIdentifierLinkResponse, VerifyReceiptRequest, VerifyReceiptResponse,
+    VerifyRequest, VerifyResponse, VerifyStreamRequest, VerifyStreamResponse,
 };
 
 /// The service.
@@ -45,7 +47,8 @@ impl Verifier {
 impl Verification for Verifier {
     async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyResponse>, Status> {
         let serve = |call: Arc<Lookup>, asked| async move { claims::verify(&call, asked).await };
-        self.shared.lookup("Verification/Verify", request, serve).await
+        let (unsealed, position) = self.shared.lookup_placed("Verification/Verify", request, serve).await?;
+        unsealed.sealed(position).map(Response::new)
     }
 
     async fn batch_verify(
@@ -96,5 +99,18 @@ impl Verification for Verifier {
     ) -> Result<Response<VerifyHouseholdResponse>, Status> {
         let serve = |call: Arc<Lookup>, asked| async move { household::verify(&call, asked).await };
         self.shared.lookup("Verification/VerifyHousehold", request, serve).await
+    }
+
+    async fn verify_receipt(
+        &self,
+        request: Request<VerifyReceiptRequest>,
+    ) -> Result<Response<VerifyReceiptResponse>, Status> {
+        // Nothing of anybody is read; that somebody shows a forgery is worth a record all the same.
+        let serve = |call: Arc<Lookup>, asked: VerifyReceiptRequest| async move {
+            let answer = receipts::verify(&call, &asked.receipt).await?;
+            call.trail().came_to(answer.verdict().as_str_name());
+            Ok(answer)
+        };
+        self.shared.lookup("Verification/VerifyReceipt", request, serve).await
     }
 }

@@ -98,5 +98,6 @@ async fn one(
     let serve = |call: Arc<Lookup>, asked: VerifyStreamRequest| async move {
         claims::verify(&call, status::required(asked.request, "request")?).await
     };
-    shared.lookup_part(VERIFY_STREAM, caller, request, serve).await
+    let (unsealed, position) = shared.lookup_part(VERIFY_STREAM, caller, request, serve).await?;
+    unsealed.sealed(position)
 }

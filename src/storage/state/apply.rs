@@ -19,8 +19,8 @@ use super::position::Position;
 use super::requests::Requests;
 use super::rows::Rows;
 use super::tables::{
-    Row, Table, audit_log_key, history_key, holder_key, id_key, personal_id_key, policy_key, request_key,
-    superseded_key,
+    Row, Table, audit_log_key, history_key, holder_key, id_key, personal_id_key, policy_key,
+    receipt_keys_key, request_key, superseded_key,
 };
 use super::view::{Tables, record, version_of};
 use crate::defect::{self, Defect};
@@ -271,6 +271,7 @@ impl Pass<'_, '_> {
                     }
                     self.rows.put(&policy_key(key), row);
                 }
+                Effect::PutReceiptKeys { id, row } => self.rows.put(&receipt_keys_key(*id), row),
             }
         }
         self.unseen.push(effects);

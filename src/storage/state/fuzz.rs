@@ -8,7 +8,8 @@ use super::{generation, part, position::Position, receive, snapshot};
 use crate::domain::fields::Fields;
 use crate::domain::policy::Policies;
 use crate::proto::store::{
-    Applied, HolderRow, NodeRow, PersonRow, PersonalIdRow, RequestRow, StoredMembership, SupersededRow,
+    Applied, HolderRow, NodeRow, PersonRow, PersonalIdRow, ReceiptKeysRow, RequestRow, StoredMembership,
+    SupersededRow,
 };
 use crate::storage::{codec, data_dir};
 
@@ -20,6 +21,7 @@ pub(crate) fn rows(bytes: &[u8]) {
         row::<PersonalIdRow>(bytes);
         row::<RequestRow>(bytes);
         row::<NodeRow>(bytes);
+        row::<ReceiptKeysRow>(bytes);
         row::<StoredMembership>(bytes);
         row::<SupersededRow>(bytes);
         if let Some(applied) = row::<Applied>(bytes)

@@ -88,16 +88,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
+use rocksdb::ReadOptions;
 use tokio::sync::watch;
 
 use self::chain::ChainPoints;
 use self::generation::Generation;
 use self::position::Position;
+use self::tables::{RECEIPT_KEYS, Row, Table};
 use self::view::Tables;
 use crate::domain::command::View;
 use crate::failpoint::{Failpoint, reached};
 use crate::proto::registry::Checkpoint;
-use crate::proto::store::{Applied, Entry, LogId, NodeRow, Reply, SnapshotManifest};
+use crate::proto::store::{Applied, Entry, LogId, NodeRow, ReceiptKeysRow, Reply, SnapshotManifest};
 use crate::storage::error::StorageError;
 
 pub use self::digest::Digest;
@@ -250,6 +252,22 @@ impl StateStore {
     /// Faults of this node's disk.
     pub fn audit_checkpoint(&self, node_id: u64) -> Result<Option<Checkpoint>, StorageError> {
         Ok(Tables::new(&self.live().generation).audit_log(node_id)?.and_then(|row| row.checkpoint))
+    }
+
+    /// The receipt keys of all nodes that ever had one, in the order of their ids.
+    ///
+    /// # Errors
+    /// Faults of this node's disk.
+    pub fn receipt_keys(&self) -> Result<Vec<(u64, ReceiptKeysRow)>, StorageError> {
+        let live = self.live();
+        let rows = live.generation.rows_from(Table::Meta, RECEIPT_KEYS, ReadOptions::default());
+        let mut all = Vec::new();
+        for row in rows {
+            let (key, value) = row?;
+            let Some(id) = key.strip_prefix(RECEIPT_KEYS) else { break };
+            all.push((tables::id_of(Table::Meta, id)?, ReceiptKeysRow::from_value(&value)?));
+        }
+        Ok(all)
     }
 
     /// The id of the node that has this name and was not retired.

@@ -9,8 +9,8 @@ use prost::Message;
 use crate::domain::command::Alias;
 use crate::domain::policy::PolicyKey;
 use crate::proto::store::{
-    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, RequestRow, StoredMembership,
-    SupersededRow,
+    self, AuditLogRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow, RequestRow,
+    StoredMembership, SupersededRow,
 };
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -33,7 +33,7 @@ pub(super) enum Table {
     /// Node id -> whom it was given to.
     Node = 6,
     /// The state machine's bookkeeping, neither part of the chain hash nor of the digest; and what is known of the nodes'
-    /// audit logs, which the digest leaves out because it changes without a revision.
+    /// audit logs and receipt keys, which the digest leaves out because it changes without a revision.
     Meta = 7,
     /// Revision and uid -> when it took the place of the version in the history: the order in which those go.
     Superseded = 8,
@@ -138,6 +138,9 @@ impl Row for NodeRow {
 impl Row for store::Applied {
     const TABLE: Table = Table::Meta;
 }
+impl Row for ReceiptKeysRow {
+    const TABLE: Table = Table::Meta;
+}
 impl Row for AuditLogRow {
     const TABLE: Table = Table::Meta;
 }
@@ -180,6 +183,14 @@ pub(super) fn consents_of(uid: u64) -> Vec<u8> {
 
 /// What the keys of rows begin with that stand in memory: agencies, policies and procedures.
 pub(super) const KEPT_POLICIES: [&[u8]; 3] = [b"a", b"p", b"r"];
+
+/// What the keys of the rows for receipt keys begin with.
+pub(super) const RECEIPT_KEYS: &[u8] = b"receipt/";
+
+/// Key of the row of the meta table for a node's receipt keys.
+pub(super) fn receipt_keys_key(node_id: u64) -> Vec<u8> {
+    [RECEIPT_KEYS, &node_id.to_be_bytes()[..]].concat()
+}
 
 /// Key of a person, and of a node.
 pub(super) fn id_key(id: u64) -> [u8; 8] {

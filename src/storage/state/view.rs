@@ -26,14 +26,15 @@ use super::part;
 use super::position::{FirstRevision, Position};
 use super::tables::{
     Row, Table, audit_log_key, consents_of, history_key, holder_key, holder_prefix, id_key, id_of,
-    personal_id_key, policy_key, shared_part,
+    personal_id_key, policy_key, receipt_keys_key, shared_part,
 };
 use crate::domain::command::{Alias, Counters, View, leads_to};
 use crate::domain::fields::Fields;
 use crate::domain::policy::{Policies, PolicyKey};
 use crate::proto::registry::{ConsentRecord, Person};
 use crate::proto::store::{
-    AuditLogRow, GuessRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, policy_row,
+    AuditLogRow, GuessRow, HolderRow, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow,
+    policy_row,
 };
 use crate::storage::error::StorageError;
 
@@ -408,6 +409,10 @@ impl View for Tables<'_> {
 
     fn policies(&self) -> Arc<Policies> {
         self.policies.cloned().unwrap_or_default()
+    }
+
+    fn receipt_keys(&self, node_id: u64) -> Result<Option<ReceiptKeysRow>, StorageError> {
+        self.generation.row(&receipt_keys_key(node_id))
     }
 
     fn live_node_named(&self, name: &str) -> Result<Option<u64>, StorageError> {

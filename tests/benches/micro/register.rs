@@ -14,7 +14,8 @@ use dancu::proto::registry::{
 };
 use dancu::proto::store::entry::Payload;
 use dancu::proto::store::{
-    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, PolicyRow, command,
+    AuditLogRow, Batch, Command, Entry, LogId, NodeRow, PersonRow, PersonalIdRow, PolicyRow, ReceiptKeysRow,
+    command,
 };
 use dancu::storage::state::{StateOptions, StateStore};
 use prost::Message;
@@ -161,6 +162,10 @@ impl View for InMemory {
 
     fn policies(&self) -> Arc<Policies> {
         Arc::default()
+    }
+
+    fn receipt_keys(&self, _node_id: u64) -> Result<Option<ReceiptKeysRow>, Infallible> {
+        Ok(None)
     }
 
     fn live_node_named(&self, _name: &str) -> Result<Option<u64>, Infallible> {

@@ -18,7 +18,9 @@ use crate::proto::registry::{
 };
 
 /// The methods that read the register.
-const LOOKUPS: [&str; 17] = [
+const LOOKUPS: [&str; 19] = [
+    "Consent/Check",
+    "Consent/List",
     "Credentials/ReadCredentials",
     "DataAccess/ReadAttributeSet",
     "DataAccess/ReadHousehold",
@@ -38,8 +40,10 @@ const LOOKUPS: [&str; 17] = [
     "Verification/VerifyStream",
 ];
 
-/// The methods that read the trail itself. They are accesses too; asked for nothing in particular, some of them answer.
-const TRAIL: [&str; 6] = [
+/// The methods that read the trail itself, and the one that judges receipts. They are accesses too; asked for nothing in
+/// particular, some of them answer.
+const TRAIL: [&str; 7] = [
+    "Verification/VerifyReceipt",
     "Audit/AccessHistory",
     "Audit/Export",
     "Audit/GetCheckpoint",
@@ -49,7 +53,9 @@ const TRAIL: [&str; 6] = [
 ];
 
 /// The methods that write. What they did stands in the history of the records.
-const WRITES: [&str; 19] = [
+const WRITES: [&str; 25] = [
+    "Consent/Grant",
+    "Consent/Withdraw",
     "Credentials/IssueCredential",
     "Credentials/RevokeCredential",
     "Credentials/SuspendCredential",
@@ -58,6 +64,10 @@ const WRITES: [&str; 19] = [
     "EidAccount/LockEid",
     "EidAccount/SetEidLevel",
     "EidAccount/UnlockEid",
+    "Policy/PutAgency",
+    "Policy/PutPolicy",
+    "Policy/PutProcedure",
+    "Policy/SuspendAgency",
     "PopulationRegistry/CommitBatch",
     "PopulationRegistry/CommitEvent",
     "PopulationRegistry/CreatePerson",
@@ -71,11 +81,13 @@ const WRITES: [&str; 19] = [
     "UinManagement/ReissueUin",
 ];
 
-/// The methods that answer from lists that are the same for everybody.
-const OTHERS: [&str; 4] = [
+/// The methods that read nobody's record.
+const OTHERS: [&str; 6] = [
     "AdminUnits/ConvertUnit",
     "AdminUnits/GetUnit",
     "DataAccess/ListAttributeSets",
+    "Policy/Explain",
+    "Policy/ReadPolicies",
     "UinManagement/CheckUinStructure",
 ];
 
@@ -199,6 +211,7 @@ async fn a_record_says_who_saw_what_of_whom_and_never_what_it_was() {
         context: Some(asked("r-1")),
         subject: Some(subject(key(uid))),
         options: Some(options),
+        receipt: false,
     };
     verification.verify(verify).await.unwrap();
     let batch = BatchVerifyRequest {
