@@ -93,7 +93,6 @@ fn a_folder_in_the_clear_becomes_sealed_as_it_is_written() {
     assert_eq!(kinds(&store, Table::Person), (0, before));
     store.apply(&log.entries[100..]).unwrap();
     assert!(kinds(&store, Table::Person).0 > 0);
-    // And a data key that grew old: what it sealed is read beside what the next one seals.
     let plain = disk(0);
     plain.store.apply(&log.entries).unwrap();
     assert_eq!(fingerprint(&store), fingerprint(&plain.store));
